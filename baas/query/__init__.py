@@ -1,0 +1,1 @@
+"""The query language: one AST, one meaning. Pure: no I/O, no clock, no settings."""

@@ -1,0 +1,1 @@
+"""Rule files: from text to checked expressions, and from those to filters."""

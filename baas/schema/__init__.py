@@ -1,0 +1,1 @@
+"""What collections are declared to hold: values, models, validation."""
