@@ -7,9 +7,26 @@ docs/settings.md lists them and a test compares the two.
 
 from __future__ import annotations
 
-from typing import Literal
+import ipaddress
+import re
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import msgspec
+
+from baas.errors import ConfigurationError
+from baas.yamlfile import YamlFile, load_yaml
+
+FILE_NAME: Final = "baas.yaml"
+_PREFIX: Final = "BAAS_"
+
+_AppName: TypeAlias = Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9_-]{1,64}$")]
+_Port: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=65535)]
+_Count: TypeAlias = Annotated[int, msgspec.Meta(ge=1)]
+_Seconds: TypeAlias = Annotated[float, msgspec.Meta(ge=0)]
+_Share: TypeAlias = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 
 class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -19,7 +36,7 @@ class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 class AppSettings(_Section, frozen=True):
     """`app`: what this app is."""
 
-    name: str = "app"
+    name: _AppName = "app"
     """The app's id: part of every `fileId` and of tokens' `iss`. `A-Za-z0-9_-`, 1 to 64."""
 
     public: str = "public"
@@ -38,10 +55,10 @@ class ServerSettings(_Section, frozen=True):
     host: str = "127.0.0.1"
     """Address to listen on. `0.0.0.0` for all."""
 
-    port: int = 8000
+    port: _Port = 8000
     """TCP port; 0 takes a free one."""
 
-    workers: int = 1
+    workers: _Count = 1
     """Gateway processes on this machine, sharing one data folder."""
 
     origins: tuple[str, ...] = ("*",)
@@ -53,7 +70,7 @@ class ServerSettings(_Section, frozen=True):
     public_url: str = ""
     """The address that clients use, when it is not the one listened on."""
 
-    drain_seconds: float = 10.0
+    drain_seconds: _Seconds = 10.0
     """How long a stop waits for requests under way."""
 
 
@@ -66,19 +83,19 @@ class DatabaseSettings(_Section, frozen=True):
     durability: Literal["full", "normal"] = "full"
     """`full`: an acknowledged write survives power loss. `normal`: only a crash of the process."""
 
-    read_timeout: float = 5.0
+    read_timeout: _Seconds = 5.0
     """Seconds that one read may run before QUERY_TIMEOUT."""
 
-    feed_keep_hours: float = 24.0
+    feed_keep_hours: _Seconds = 24.0
     """How long the change feed keeps images; an older cursor gets `resync`."""
 
-    feed_keep_bytes: int = 2 * 1024**3
+    feed_keep_bytes: _Count = 2 * 1024**3
     """How much the change feed keeps, whichever is less."""
 
-    inline_budget_ms: float = 2.0
+    inline_budget_ms: _Seconds = 2.0
     """A read served on the event loop that runs longer is stopped and run again in a thread."""
 
-    reader_threads: int = 2
+    reader_threads: _Count = 2
     """Threads for reads that no index serves."""
 
     watch_rules: bool = True
@@ -88,13 +105,17 @@ class DatabaseSettings(_Section, frozen=True):
 class AuthSettings(_Section, frozen=True):
     """`auth`: sign-in and sessions."""
 
-    access_token_seconds: int = 900
+    secret: str = ""
+    """Master secret, at least 32 characters; empty: made at the first start, kept in the data
+    folder. Better set through the environment than written to a file."""
+
+    access_token_seconds: _Count = 900
     """Life of an access token."""
 
-    refresh_token_days: int = 30
+    refresh_token_days: _Count = 30
     """Life of a session since its last use."""
 
-    anonymous_token_days: int = 365
+    anonymous_token_days: _Count = 365
     """The same for anonymous sessions."""
 
     sign_up: bool = True
@@ -103,10 +124,10 @@ class AuthSettings(_Section, frozen=True):
     anonymous: bool = True
     """Whether strangers may sign in without an account."""
 
-    password_min_length: int = 8
+    password_min_length: _Count = 8
     """Least number of characters in a password."""
 
-    hash_workers: int = 2
+    hash_workers: _Count = 2
     """Password hashes computed at once."""
 
     wechat_appid: str = ""
@@ -122,52 +143,52 @@ class AuthSettings(_Section, frozen=True):
 class LimitSettings(_Section, frozen=True):
     """`limits`: what one request, one caller and one document may cost."""
 
-    body_bytes: int = 10 * 1024**2
+    body_bytes: _Count = 10 * 1024**2
     """Largest JSON body."""
 
-    document_bytes: int = 1024**2
+    document_bytes: _Count = 1024**2
     """Largest document."""
 
-    document_depth: int = 20
+    document_depth: _Count = 20
     """Deepest nesting of a document."""
 
-    filter_depth: int = 20
+    filter_depth: _Count = 20
     """Deepest nesting of a filter."""
 
-    filter_nodes: int = 500
+    filter_nodes: _Count = 500
     """Most conditions in a filter."""
 
-    list_items: int = 1000
+    list_items: _Count = 1000
     """Most items in `$in` and its kind."""
 
-    pipeline_stages: int = 50
+    pipeline_stages: _Count = 50
     """Most stages of a pipeline, those inside `$facet` and `$lookup` counted."""
 
-    find_default: int = 100
+    find_default: _Count = 100
     """Documents in an answer when the request does not say."""
 
-    find_max: int = 1000
+    find_max: _Count = 1000
     """Most documents in an answer."""
 
-    multi_max: int = 10_000
+    multi_max: _Count = 10_000
     """Most documents that one `multi` write may touch."""
 
-    insert_max: int = 1000
+    insert_max: _Count = 1000
     """Most documents of one insert."""
 
-    transaction_operations: int = 100
+    transaction_operations: _Count = 100
     """Most operations of one transaction."""
 
-    aggregate_max: int = 1000
+    aggregate_max: _Count = 1000
     """Most documents in an aggregate's answer."""
 
-    aggregate_input: int = 100_000
+    aggregate_input: _Count = 100_000
     """Most documents that a pipeline may hold at once."""
 
-    idempotency_hours: int = 24
+    idempotency_hours: _Count = 24
     """How long the answer to an Idempotency-Key is kept."""
 
-    idempotency_records: int = 1_000_000
+    idempotency_records: _Count = 1_000_000
     """Most answers kept; the oldest go first."""
 
     rate_auth: str = "30/m"
@@ -189,7 +210,7 @@ class ObserveSettings(_Section, frozen=True):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least level that is written."""
 
-    access_sample: float = 1.0
+    access_sample: _Share = 1.0
     """Share of successful requests that are logged; failures always are."""
 
 
@@ -202,3 +223,164 @@ class Settings(_Section, frozen=True):
     auth: AuthSettings = AuthSettings()
     limits: LimitSettings = LimitSettings()
     observe: ObserveSettings = ObserveSettings()
+
+
+# -- loading --------------------------------------------------------------------------------------
+
+
+class Rate(msgspec.Struct, frozen=True):
+    """`count` requests in `seconds`, evenly refilled; as many may come at once."""
+
+    count: int
+    seconds: float
+
+
+_RATE = re.compile(r"([0-9]{1,9})\s*/\s*([0-9]{0,6})\s*([smhd])", re.ASCII)
+_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+def parse_rate(text: str) -> Rate | None:
+    """`30/m`, `5/10s`, `1000/h`; `off` or `0` is no limit: None. Else ValueError."""
+    if text.strip() in ("off", "0"):
+        return None
+    match = _RATE.fullmatch(text.strip())
+    if match is None or int(match[1]) == 0 or match[2].strip("0") == "" != match[2]:
+        raise ValueError("a rate is a count per s, m, h or d, like 30/m or 5/10s; or off")
+    return Rate(int(match[1]), int(match[2] or 1) * _UNITS[match[3]])
+
+
+Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def parse_networks(texts: tuple[str, ...]) -> tuple[Network, ...]:
+    """Addresses and networks (`10.0.0.0/8`, `::1`); ValueError naming the first bad one."""
+    return tuple(ipaddress.ip_network(text) for text in texts)
+
+
+_ORIGIN = re.compile(r"\*|[a-z][a-z0-9+.-]*://[^/\s?#@]+", re.ASCII)
+
+
+def _check_origins(origins: tuple[str, ...]) -> None:
+    for origin in origins:
+        if not _ORIGIN.fullmatch(origin):
+            raise ValueError(f"{origin!r} is no origin; write https://app.example.com, or *")
+
+
+_CHECKS: Final[dict[tuple[str, str], Callable[[Any], object]]] = {
+    ("server", "origins"): _check_origins,
+    ("server", "trusted_proxies"): parse_networks,
+    ("limits", "rate_auth"): parse_rate,
+    ("limits", "rate_read"): parse_rate,
+    ("limits", "rate_write"): parse_rate,
+}
+
+_SECTIONS: Final[dict[str, type[_Section]]] = {
+    field.name: field.type for field in msgspec.structs.fields(Settings)
+}
+_FIELDS: Final[dict[str, dict[str, Any]]] = {
+    name: {field.name: field.type for field in msgspec.structs.fields(section)}
+    for name, section in _SECTIONS.items()
+}
+
+
+def load_settings(
+    folder: Path, environ: Mapping[str, str], overrides: Mapping[str, object] | None = None
+) -> Settings:
+    """The settings of the app in `folder`: baas.yaml, then the environment, then `overrides`
+    (`{"server.port": 9000}`, from the command line).
+
+    No file is an empty file. ConfigurationError says where: line and column, or the variable.
+    """
+    values: dict[str, dict[str, Any]] = {name: {} for name in _SECTIONS}
+    path = folder / FILE_NAME
+    if path.is_file():
+        _from_yaml(load_yaml(_read(path), FILE_NAME), values)
+    for name in sorted(environ):
+        _from_variable(name, environ[name], values)
+    for dotted, value in (overrides or {}).items():
+        section, _, key = dotted.partition(".")
+        try:
+            values[section][key] = _convert(section, key, value, strict=True)
+        except ValueError as fault:
+            raise ConfigurationError(f"{dotted}: {fault}") from None
+    sections: Any = {name: _SECTIONS[name](**given) for name, given in values.items()}
+    return Settings(**sections)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as fault:
+        reason = fault.strerror if isinstance(fault, OSError) else "it is not UTF-8"
+        raise ConfigurationError(f"cannot be read: {reason}", file=path.name) from None
+
+
+def _from_yaml(file: YamlFile, values: dict[str, dict[str, Any]]) -> None:
+    data = {} if file.data is None else file.data
+    if not isinstance(data, dict):
+        raise file.error("expected sections: " + ", ".join(_SECTIONS))
+    for section, given in data.items():
+        if section not in _SECTIONS:
+            raise file.error(_unknown(section, "section", tuple(_SECTIONS)), section, key=True)
+        if given is not None and not isinstance(given, dict):
+            raise file.error(f"{section} holds settings, one per line", section)
+        for key, value in (given or {}).items():
+            if key not in _FIELDS[section]:
+                raise file.error(_unknown_key(section, key), section, key, key=True)
+            try:
+                values[section][key] = _convert(section, key, value, strict=True)
+            except ValueError as fault:
+                raise file.error(f"{section}.{key}: {fault}", section, key) from None
+
+
+def _from_variable(name: str, text: str, values: dict[str, dict[str, Any]]) -> None:
+    """Takes a `BAAS_<SECTION>__<KEY>`; leaves other names alone unless they look mistyped."""
+    if not name.startswith(_PREFIX):
+        return
+    section, separator, key = name.removeprefix(_PREFIX).lower().partition("__")
+    if not separator:
+        _refuse_single_underscore(name, section)
+        return
+    if section not in _SECTIONS:
+        raise ConfigurationError(_unknown(section, "section", tuple(_SECTIONS)), file=name)
+    if key not in _FIELDS[section]:
+        raise ConfigurationError(_unknown_key(section, key), file=name)
+    wants_list = isinstance(getattr(_SECTIONS[section](), key), tuple)
+    given = [part.strip() for part in text.split(",") if part.strip()] if wants_list else text
+    try:
+        values[section][key] = _convert(section, key, given, strict=False)
+    except ValueError as fault:
+        raise ConfigurationError(str(fault), file=name) from None
+
+
+def _refuse_single_underscore(name: str, rest: str) -> None:
+    section, _, key = rest.partition("_")
+    if key in _FIELDS.get(section, ()):
+        meant = f"{_PREFIX}{section}__{key}".upper()
+        raise ConfigurationError(f"no such setting; did you mean {meant}?", file=name)
+
+
+def _convert(section: str, key: str, value: object, *, strict: bool) -> Any:
+    """`value` as the field wants it; ValueError (msgspec's is one) without the value itself."""
+    check = _CHECKS.get((section, key))
+    if check is parse_rate and value == 0:  # a bare 0 in YAML is a number
+        value = "0"
+    converted = msgspec.convert(value, _FIELDS[section][key], strict=strict)
+    if check is not None:
+        check(converted)
+    return converted
+
+
+def _unknown(name: str, what: str, known: tuple[str, ...]) -> str:
+    close = get_close_matches(name, known, n=1)
+    hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}"
+    return f"unknown {what} {name!r}; {hint}"
+
+
+def _unknown_key(section: str, key: str) -> str:
+    """Looks in the section first, then for a key of that name in another one."""
+    known = tuple(_FIELDS[section])
+    elsewhere = [other for other, fields in _FIELDS.items() if key in fields]
+    if elsewhere and not get_close_matches(key, known, n=1):
+        return f"unknown key {key!r} in {section}; did you mean {elsewhere[0]}.{key}?"
+    return _unknown(key, f"key of {section}", known)
