@@ -70,6 +70,10 @@ class ServerSettings(_Section, frozen=True):
     public_url: str = ""
     """The address that clients use, when it is not the one listened on."""
 
+    secret: str = ""
+    """Master secret, at least 32 characters; empty: made at the first start, kept in the data
+    folder. Better set through the environment than written to a file."""
+
     drain_seconds: _Seconds = 10.0
     """How long a stop waits for requests under way."""
 
@@ -104,10 +108,6 @@ class DatabaseSettings(_Section, frozen=True):
 
 class AuthSettings(_Section, frozen=True):
     """`auth`: sign-in and sessions."""
-
-    secret: str = ""
-    """Master secret, at least 32 characters; empty: made at the first start, kept in the data
-    folder. Better set through the environment than written to a file."""
 
     access_token_seconds: _Count = 900
     """Life of an access token."""
