@@ -1,0 +1,91 @@
+"""The paths that queries name, and exact access by path."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from baas.query import ast, expr
+from baas.schema.values import DATE, MISSING, Document, Path, Value
+
+
+def get_path(document: Document, path: Path) -> Value:
+    """The value at `path` through objects alone: no array is opened. MISSING where there is none.
+
+    An empty path is the document. Dates are values, not objects.
+    """
+    value: Value = document
+    for component in path:
+        if type(value) is not dict or DATE in value:
+            return MISSING
+        value = value.get(component, MISSING)
+    return value
+
+
+def paths_in_filter(filter: ast.Filter) -> frozenset[Path]:
+    """Every path that decides the filter, those below `$elemMatch` and in `Where` included.
+
+    Components that are positions stay in: compare with `overlap`.
+    """
+    return frozenset(_paths(filter, ()))
+
+
+def _paths(node: ast.Filter, above: Path) -> Iterator[Path]:
+    if isinstance(node, ast.Field):
+        path = above + node.path
+        yield path
+        yield from _paths_in_test(node.test, path)
+    elif isinstance(node, ast.And | ast.Or):
+        for item in node.items:
+            yield from _paths(item, above)
+    elif isinstance(node, ast.Not):
+        yield from _paths(node.item, above)
+    elif isinstance(node, ast.Where):
+        yield from paths_in_expression(node.expr)
+
+
+def _paths_in_test(test: ast.Condition, path: Path) -> Iterator[Path]:
+    if isinstance(test, ast.ElemMatch):
+        yield from _paths(test.filter, path)
+    elif isinstance(test, ast.ElemTest | ast.NotTest):
+        yield from _paths_in_test(test.test, path)
+    elif isinstance(test, ast.AllOf):
+        for item in test.tests:
+            yield from _paths_in_test(item, path)
+
+
+def paths_in_expression(node: Any) -> Iterator[Path]:
+    """The paths of a rule expression's document fields; the empty path is the whole document."""
+    if isinstance(node, expr.DocField):
+        yield node.path
+    elif isinstance(node, tuple):
+        for item in node:
+            yield from paths_in_expression(item)
+    elif isinstance(node, expr.ExprNode):
+        for field in msgspec.structs.fields(node):
+            yield from paths_in_expression(getattr(node, field.name))
+
+
+def paths_in_sort(sort: ast.Sort) -> frozenset[Path]:
+    return frozenset(key.path for key in sort)
+
+
+def overlap(one: Path, other: Path) -> bool:
+    """Whether one path is the other, lies below it or above it, arrays in between allowed.
+
+    A component of digits may be a position in an array, and then stands for no name: `items.0.key`
+    overlaps `items.key`. What may be read in two ways overlaps if either reading does.
+    """
+    if not one or not other:
+        return True
+    if one[0] == other[0] and overlap(one[1:], other[1:]):
+        return True
+    if _maybe_position(one[0]) and overlap(one[1:], other):
+        return True
+    return _maybe_position(other[0]) and overlap(one, other[1:])
+
+
+def _maybe_position(component: str) -> bool:
+    return component.isascii() and component.isdigit()

@@ -1,0 +1,540 @@
+"""Client JSON becomes filters, sorts and projections: an allow-list, and limits.
+
+Nothing that is not named here gets past: an unknown operator is INVALID_ARGUMENT with its name,
+a limit LIMIT_EXCEEDED, and what a later issue brings NOT_SUPPORTED, each with the dotted path of
+the fault in the body. The input is never modified.
+
+The strings `{openid}` and `{uid}`, alone as a value, stand for the caller. With no caller, a
+condition on such a value is one that nothing can pass (`In(())`): nobody's documents are not
+found, and by its negation all are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from typing import Any, Final, Literal, TypeAlias, cast
+
+from baas.errors import Code, FieldError, Problem, invalid
+from baas.query import ast
+from baas.query.hint import unknown
+from baas.query.limits import (
+    LISTS_PER_FILTER,
+    MAX_PATH_DEPTH,
+    MAX_PATH_LENGTH,
+    MAX_PATTERN_LENGTH,
+    MAX_PROJECTION_PATHS,
+    MAX_SORT_KEYS,
+    QueryLimits,
+    exceeded,
+)
+from baas.query.patterns import FLAGS, compile_pattern
+from baas.schema.admit import admit_value, check_text, name_fault, shown
+from baas.schema.values import DATE, MAX_INTEGER, Path, Value
+
+_PLACEHOLDERS: Final = frozenset({"{openid}", "{uid}"})
+#: A condition that no value passes; it keeps its path, so field masks still see it.
+_NOTHING: Final = ast.In(())
+_TYPES: Final = ("number", "string", "bool", "null", "object", "array", "date")
+_TYPE_ALIASES: Final = {
+    "int": "number",
+    "long": "number",
+    "double": "number",
+    "decimal": "number",
+    "float": "number",
+    "integer": "number",
+    "boolean": "bool",
+    "timestamp": "date",
+    "str": "string",
+}
+
+
+def parse_filter(
+    raw: object,
+    limits: QueryLimits,
+    *,
+    now_ms: int,
+    uid: str | None = None,
+    path: str = "filter",
+) -> ast.Filter:
+    """The filter that `raw`, decoded client JSON, says. `{}` is ALWAYS.
+
+    `now_ms` is server time for dates given as an offset; `uid` replaces `{uid}` and `{openid}`;
+    `path` is where `raw` stands in the body, for messages.
+    """
+    return _FilterParser(limits, now_ms, uid).document(raw, path, 1)
+
+
+class _NoCaller(Exception):
+    """A value names the caller, and there is none."""
+
+
+class _FilterParser:
+    """One filter under way, and what it has cost so far."""
+
+    __slots__ = ("items_left", "limits", "nodes_left", "now_ms", "uid")
+
+    def __init__(self, limits: QueryLimits, now_ms: int, uid: str | None) -> None:
+        self.limits = limits
+        self.now_ms = now_ms
+        self.uid = uid
+        self.nodes_left = limits.filter_nodes
+        self.items_left = limits.list_items * LISTS_PER_FILTER
+
+    # -- structure ----------------------------------------------------------------------------
+
+    def document(self, raw: object, path: str, depth: int) -> ast.Filter:
+        """An object whose keys are field paths and logical operators."""
+        if type(raw) is not dict:
+            raise invalid(path, "a filter must be an object")
+        if depth > self.limits.filter_depth:
+            raise exceeded(path, f"a filter is at most {self.limits.filter_depth} levels deep")
+        items: list[ast.Filter] = []
+        for name, value in raw.items():
+            if type(name) is not str:
+                raise invalid(path, "a field name must be a string")
+            if name[:1] == "$":
+                items.append(self.logical(name, value, path, depth))
+                continue
+            self.field(parse_path(name, path), value, f"{path}.{name}", depth, items)
+        return _conjunction(items)
+
+    def logical(self, name: str, raw: object, path: str, depth: int) -> ast.Filter:
+        combine = _LOGICAL.get(name)
+        if combine is None:
+            raise _refused_at_top(name, path)
+        path = f"{path}.{name}"
+        self.spend(path)
+        items = tuple(
+            self.document(item, f"{path}.{position}", depth + 1)
+            for position, item in enumerate(self.list_of(raw, path, least=1))
+        )
+        return combine(items)
+
+    def field(self, path: Path, raw: object, where: str, depth: int, out: list[ast.Filter]) -> None:
+        """Appends the conditions of one `path: raw` pair."""
+        if type(raw) is dict and is_operators(raw, where):
+            for condition in self.conditions(raw, where, depth):
+                out.append(_on_field(path, condition))
+            return
+        self.spend(where)
+        out.append(ast.Field(path, self.equal(raw, where, depth)))
+
+    # -- operators ----------------------------------------------------------------------------
+
+    def conditions(self, raw: dict[str, Any], where: str, depth: int) -> list[ast.Condition]:
+        """What an object of operators demands, one condition each."""
+        found: list[ast.Condition] = []
+        for name, operand in raw.items():
+            read = _OPERATORS.get(name)
+            if read is not None:
+                self.spend(where)
+                found.append(read(self, operand, f"{where}.{name}", depth))
+            elif name == "$regex":
+                self.spend(where)
+                found.append(parse_regex(operand, raw.get("$options", ""), where))
+            elif name != "$options" or "$regex" not in raw:
+                raise _refused(name, where)
+        return found
+
+    def equal(self, raw: object, where: str, depth: int) -> ast.Test:
+        try:
+            return ast.Eq(self.value(raw, where))
+        except _NoCaller:
+            return _NOTHING
+
+    def not_equal(self, raw: object, where: str, depth: int) -> ast.Condition:
+        return ast.NotTest(self.equal(raw, where, depth))
+
+    def gt(self, raw: object, where: str, depth: int) -> ast.Test:
+        return self.range("gt", raw, where)
+
+    def gte(self, raw: object, where: str, depth: int) -> ast.Test:
+        return self.range("gte", raw, where)
+
+    def lt(self, raw: object, where: str, depth: int) -> ast.Test:
+        return self.range("lt", raw, where)
+
+    def lte(self, raw: object, where: str, depth: int) -> ast.Test:
+        return self.range("lte", raw, where)
+
+    def range(self, op: Literal["gt", "gte", "lt", "lte"], raw: object, where: str) -> ast.Test:
+        try:
+            return ast.Range(op, self.value(raw, where))
+        except _NoCaller:
+            return _NOTHING
+
+    def one_of(self, raw: object, where: str, depth: int) -> ast.Test:
+        values: list[Value] = []
+        patterns: list[ast.Regex] = []
+        for position, item in enumerate(self.list_of(raw, where)):
+            spot = f"{where}.{position}"
+            if type(item) is dict and "$regex" in item:
+                patterns.append(self.pattern(item, spot))
+                continue
+            try:
+                values.append(self.value(item, spot))
+            except _NoCaller:
+                continue
+        return ast.In(tuple(values), tuple(patterns))
+
+    def none_of(self, raw: object, where: str, depth: int) -> ast.Condition:
+        return ast.NotTest(self.one_of(raw, where, depth))
+
+    def pattern(self, raw: dict[str, Any], where: str) -> ast.Regex:
+        if raw.keys() - {"$regex", "$options"}:
+            raise invalid(where, "a regex is {'$regex': ..., '$options': ...} alone")
+        self.spend(where)
+        return parse_regex(raw["$regex"], raw.get("$options", ""), where)
+
+    def exists(self, raw: object, where: str, depth: int) -> ast.Condition:
+        if type(raw) is not bool:
+            raise invalid(where, "$exists takes true or false")
+        return ast.Exists() if raw else ast.NotTest(ast.Exists())
+
+    def type_is(self, raw: object, where: str, depth: int) -> ast.Test:
+        names: list[Any] = self.list_of(raw, where, least=1) if type(raw) is list else [raw]
+        for name in names:
+            if type(name) is not str or name not in _TYPES:
+                raise invalid(where, _type_fault(name))
+        return ast.Type(tuple(dict.fromkeys(names)))
+
+    def size(self, raw: object, where: str, depth: int) -> ast.Test:
+        length = _whole(raw, where)
+        if length < 0:
+            raise invalid(where, "$size takes a number from 0 on")
+        return ast.Size(length)
+
+    def mod(self, raw: object, where: str, depth: int) -> ast.Test:
+        if type(raw) is not list or len(raw) != 2:
+            raise invalid(where, "$mod takes [divisor, remainder]")
+        divisor, remainder = _whole(raw[0], f"{where}.0"), _whole(raw[1], f"{where}.1")
+        if divisor == 0:
+            raise invalid(f"{where}.0", "the divisor cannot be 0")
+        return ast.Mod(divisor, remainder)
+
+    def negated(self, raw: object, where: str, depth: int) -> ast.Condition:
+        if type(raw) is not dict or not is_operators(raw, where):
+            raise invalid(where, "$not takes an object of operators")
+        self.check_depth(where, depth + 1)
+        return ast.NotTest(_all_of(self.conditions(raw, where, depth + 1)))
+
+    def all_of(self, raw: object, where: str, depth: int) -> ast.Condition:
+        """`$all`: every one of values, regexes or `$elemMatch`; an empty list matches nothing."""
+        self.check_depth(where, depth + 1)
+        found: list[ast.Condition] = []
+        for position, item in enumerate(self.list_of(raw, where)):
+            spot = f"{where}.{position}"
+            if type(item) is dict and is_operators(item, spot):
+                if item.keys() - {"$elemMatch", "$regex", "$options"}:
+                    raise invalid(spot, "$all takes values, $regex or $elemMatch")
+                found += self.conditions(item, spot, depth + 1)
+            else:
+                self.spend(spot)
+                found.append(self.equal(item, spot, depth))
+        return _all_of(found) if found else _NOTHING
+
+    def elem_match(self, raw: object, where: str, depth: int) -> ast.Test:
+        """Of the element itself where every key is an operator, else of an object's fields."""
+        if type(raw) is not dict:
+            raise invalid(where, "$elemMatch takes an object")
+        self.check_depth(where, depth + 1)
+        of_fields = not raw or any(name in _LOGICAL for name in raw)
+        if of_fields or not is_operators(raw, where):
+            return ast.ElemMatch(self.document(raw, where, depth + 1))
+        return ast.ElemTest(_all_of(self.conditions(raw, where, depth + 1)))
+
+    # -- operands -----------------------------------------------------------------------------
+
+    def value(self, raw: object, where: str) -> Value:
+        if type(raw) is str and raw in _PLACEHOLDERS:
+            return self.caller()
+        value = admit_value(raw, self.limits, now_ms=self.now_ms, path=where)
+        if type(value) is dict or type(value) is list:
+            return self.filled(value)
+        return value
+
+    def caller(self) -> str:
+        if self.uid is None:
+            raise _NoCaller
+        return self.uid
+
+    def filled(self, value: Value) -> Value:
+        """`value`, already admitted, with the caller in place of the placeholders in it."""
+        if type(value) is str:
+            return self.caller() if value in _PLACEHOLDERS else value
+        if type(value) is dict and DATE not in value:
+            return {name: self.filled(item) for name, item in value.items()}
+        if type(value) is list:
+            return [self.filled(item) for item in value]
+        return value
+
+    def list_of(self, raw: object, where: str, *, least: int = 0) -> list[Any]:
+        if type(raw) is not list:
+            raise invalid(where, "must be a list")
+        if len(raw) < least:
+            raise invalid(where, "must not be empty")
+        if len(raw) > self.limits.list_items:
+            raise exceeded(where, f"a list has at most {self.limits.list_items} items")
+        self.items_left -= len(raw)
+        if self.items_left < 0:
+            most = self.limits.list_items * LISTS_PER_FILTER
+            raise exceeded(where, f"the lists of a filter have at most {most} items together")
+        return raw
+
+    def spend(self, where: str) -> None:
+        """Counts one condition."""
+        self.nodes_left -= 1
+        if self.nodes_left < 0:
+            most = self.limits.filter_nodes
+            raise exceeded(where, f"a filter has at most {most} conditions")
+
+    def check_depth(self, where: str, depth: int) -> None:
+        if depth > self.limits.filter_depth:
+            raise exceeded(where, f"a filter is at most {self.limits.filter_depth} levels deep")
+
+
+def is_operators(raw: dict[str, Any], where: str) -> bool:
+    """Whether an object's keys are operators. Both kinds together are INVALID_ARGUMENT."""
+    if DATE in raw and len(raw) == 1:
+        return False
+    operators = 0
+    for name in raw:
+        if type(name) is str and name[:1] == "$":
+            operators += 1
+    if operators and operators != len(raw):
+        raise invalid(where, "operators and field names cannot stand in one object")
+    return operators > 0
+
+
+def _conjunction(items: list[ast.Filter]) -> ast.Filter:
+    if not items:
+        return ast.ALWAYS
+    return items[0] if len(items) == 1 else ast.And(tuple(items))
+
+
+def _disjunction(items: tuple[ast.Filter, ...]) -> ast.Filter:
+    return items[0] if len(items) == 1 else ast.Or(items)
+
+
+def _all_of(conditions: list[ast.Condition]) -> ast.Condition:
+    return conditions[0] if len(conditions) == 1 else ast.AllOf(tuple(conditions))
+
+
+def _on_field(path: Path, condition: ast.Condition) -> ast.Filter:
+    """The condition asked of a path: AllOf and NotTest are of elements, And and Not of documents.
+
+    Each test finds its own candidate: `{a: {$gt: 1, $lt: 3}}` holds of `{a: [0, 5]}`.
+    """
+    if type(condition) is ast.NotTest:
+        return ast.Not(_on_field(path, condition.test))
+    if type(condition) is ast.AllOf:
+        return ast.And(tuple(_on_field(path, item) for item in condition.tests))
+    return ast.Field(path, cast("ast.Test", condition))
+
+
+def _whole(raw: object, where: str) -> int:
+    if type(raw) is float and raw.is_integer():
+        raw = int(raw)
+    if type(raw) is not int or not -MAX_INTEGER <= raw <= MAX_INTEGER:
+        raise invalid(where, "must be an integer within +-(2^53-1)")
+    return raw
+
+
+def parse_regex(pattern: object, options: object, where: str) -> ast.Regex:
+    """RE2 syntax, flags `i m s`; compiled here, so a pattern that is refused is refused early."""
+    if type(pattern) is not str:
+        raise invalid(f"{where}.$regex", "$regex takes a string")
+    if type(options) is not str or not FLAGS.issuperset(options):
+        raise invalid(f"{where}.$options", "$options takes the flags i, m and s")
+    if len(pattern) > MAX_PATTERN_LENGTH:
+        raise exceeded(f"{where}.$regex", f"a pattern has at most {MAX_PATTERN_LENGTH} characters")
+    check_text(pattern, f"{where}.$regex")
+    flags = "".join(sorted(set(options)))
+    try:
+        compile_pattern(pattern, flags)
+    except ValueError as fault:
+        raise invalid(f"{where}.$regex", f"not an RE2 pattern: {fault}") from None
+    return ast.Regex(pattern, flags)
+
+
+# -- refusals -------------------------------------------------------------------------------------
+
+
+def _refused(name: object, where: str) -> Problem:
+    """For an operator under a field that is not (or not yet) one."""
+    short = shown(name)
+    if type(name) is str and name in _LATER:
+        return _not_yet(where, name)
+    if type(name) is str and name in _LOGICAL:
+        return invalid(where, f"{name} stands beside field names, not under one")
+    if name == "$options":
+        return invalid(where, "$options needs a $regex beside it")
+    return invalid(where, unknown("operator", short.strip("'\""), (*_OPERATORS, "$regex")))
+
+
+def _refused_at_top(name: str, where: str) -> Problem:
+    if name in _LATER:
+        return _not_yet(where, name)
+    if name == "$not":
+        return invalid(where, "$not stands under a field name; use $nor here")
+    if name in _OPERATORS or name in ("$regex", "$options"):
+        return invalid(where, f"{name} stands under a field name")
+    return invalid(where, unknown("operator", shown(name).strip("'\""), _LOGICAL))
+
+
+def _not_yet(where: str, name: str) -> Problem:
+    spot, message = f"{where}.{name}", f"{name} is not supported yet"
+    return Problem(Code.NOT_SUPPORTED, f"{spot}: {message}", errors=(FieldError(spot, message),))
+
+
+def _type_fault(name: object) -> str:
+    alias = _TYPE_ALIASES.get(name) if type(name) is str else None
+    advice = f"; did you mean '{alias}'?" if alias else ""
+    return f"$type takes {', '.join(_TYPES)}{advice}"
+
+
+# -- paths ----------------------------------------------------------------------------------------
+
+
+def parse_path(name: object, where: str) -> Path:
+    """A dotted path, split and checked; `where` is the place of the object that it is a key of."""
+    if type(name) is not str:
+        raise invalid(where, "a field name must be a string")
+    if len(name) <= _CACHED_PATH_LENGTH:
+        try:
+            return _known_path(name)
+        except _BadPath:
+            pass
+    if len(name) > MAX_PATH_LENGTH or name.count(".") >= MAX_PATH_DEPTH:
+        raise exceeded(where, f"{shown(name)}: a path has at most {MAX_PATH_DEPTH} components")
+    path = tuple(name.split("."))
+    for component in path:
+        if fault := name_fault(component):
+            raise invalid(where, f"{shown(name)}: {fault}")
+    return path
+
+
+class _BadPath(Exception):
+    pass
+
+
+@lru_cache(maxsize=4096)
+def _known_path(name: str) -> Path:
+    """Remembers good paths only: an exception is not cached, so hostile names take no room."""
+    path = tuple(name.split("."))
+    if len(path) > MAX_PATH_DEPTH or any(name_fault(component) for component in path):
+        raise _BadPath
+    return path
+
+
+# -- sort and projection --------------------------------------------------------------------------
+
+
+def parse_sort(raw: object, path: str = "sort") -> ast.Sort:
+    """`{"a": 1, "b": -1}` or `[["a", 1], ...]`; None is by `_id`.
+
+    The result always ends with `_id`, ascending unless it was named; keys behind it decide
+    nothing and are dropped.
+    """
+    if raw is None:
+        return ast.BY_ID
+    keys: dict[Path, ast.SortKey] = {}
+    for name, direction, where in _sort_pairs(raw, path):
+        if len(keys) >= MAX_SORT_KEYS:
+            raise exceeded(path, f"a sort has at most {MAX_SORT_KEYS} keys")
+        parsed = parse_path(name, where)
+        if parsed in keys:
+            raise invalid(where, f"{shown(name)} is named twice")
+        if type(direction) is bool or direction not in (1, -1):
+            raise invalid(where, f"{shown(name)}: a direction is 1 or -1")
+        keys[parsed] = ast.SortKey(parsed, direction == -1)
+    keys.setdefault(_ID, ast.SortKey(_ID))
+    last = list(keys).index(_ID)
+    return tuple(keys.values())[: last + 1]
+
+
+def _sort_pairs(raw: object, path: str) -> Iterator[tuple[object, object, str]]:
+    if type(raw) is dict:
+        for name, direction in raw.items():
+            yield name, direction, path
+    elif type(raw) is list:
+        for position, item in enumerate(raw):
+            where = f"{path}.{position}"
+            if type(item) is not list or len(item) != 2:
+                raise invalid(where, 'must be a pair ["field", 1]')
+            yield item[0], item[1], where
+    else:
+        raise invalid(path, 'must be {"field": 1, ...} or [["field", 1], ...]')
+
+
+def parse_projection(raw: object, path: str = "fields") -> ast.Projection | None:
+    """`{"a": 1, "b.c": 1}` or all 0; `_id` as it says, else included. None: every field.
+
+    A path and another below it cannot both be named.
+    """
+    if raw is None:
+        return None
+    if type(raw) is not dict:
+        raise invalid(path, 'must be an object such as {"title": 1}')
+    if len(raw) > MAX_PROJECTION_PATHS:
+        raise exceeded(path, f"at most {MAX_PROJECTION_PATHS} fields can be named")
+    chosen = {parse_path(name, path): _chosen(value, name, path) for name, value in raw.items()}
+    if not chosen:
+        return None
+    with_id = chosen.pop(_ID, None)
+    if len(set(chosen.values())) > 1:
+        raise invalid(path, "fields are all 1 or all 0; only _id may differ")
+    paths = tuple(chosen)
+    _check_apart(paths, path)
+    include = chosen[paths[0]] if paths else with_id is True
+    return ast.Projection(paths, include, with_id is not False)
+
+
+def _chosen(value: object, name: object, where: str) -> bool:
+    if value in (0, 1) and type(value) in (int, bool, float):
+        return bool(value)
+    raise invalid(where, f"{shown(name)}: must be 1 or 0")
+
+
+def _check_apart(paths: tuple[Path, ...], where: str) -> None:
+    known = {*paths, _ID}
+    for path in paths:
+        for length in range(1, len(path)):
+            if path[:length] in known:
+                upper, lower = ".".join(path[:length]), ".".join(path)
+                raise invalid(where, f"{shown(lower)} lies below {shown(upper)}")
+
+
+_ID: Final[Path] = ("_id",)
+#: Longer paths are legal and rare; the cache of parsed paths stays within a megabyte.
+_CACHED_PATH_LENGTH: Final = 128
+
+_LOGICAL: Final[dict[str, Callable[[tuple[ast.Filter, ...]], ast.Filter]]] = {
+    "$and": lambda items: items[0] if len(items) == 1 else ast.And(items),
+    "$or": _disjunction,
+    "$nor": lambda items: ast.Not(_disjunction(items)),
+}
+_Read: TypeAlias = Callable[[_FilterParser, object, str, int], ast.Condition]
+_OPERATORS: Final[dict[str, _Read]] = {
+    "$eq": _FilterParser.equal,
+    "$ne": _FilterParser.not_equal,
+    "$gt": _FilterParser.gt,
+    "$gte": _FilterParser.gte,
+    "$lt": _FilterParser.lt,
+    "$lte": _FilterParser.lte,
+    "$in": _FilterParser.one_of,
+    "$nin": _FilterParser.none_of,
+    "$exists": _FilterParser.exists,
+    "$type": _FilterParser.type_is,
+    "$size": _FilterParser.size,
+    "$mod": _FilterParser.mod,
+    "$not": _FilterParser.negated,
+    "$all": _FilterParser.all_of,
+    "$elemMatch": _FilterParser.elem_match,
+}
+#: In the protocol, served from a later issue on.
+_LATER: Final = frozenset(
+    {"$text", "$near", "$nearSphere", "$geoWithin", "$geoIntersects"}
+    | {"$maxDistance", "$minDistance"}
+)
