@@ -163,12 +163,8 @@ class Floor:
     """The ASGI app."""
 
     def __init__(self, file: Path, tokens: dict[str, str]) -> None:
-        self.reader = apsw.Connection(str(file))
-        self.writer = Writer(apsw.Connection(str(file)))
-        for connection in (self.reader, self.writer._connection):
-            connection.execute(
-                "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0"
-            ).fetchall()
+        self.reader = _connect(file)
+        self.writer = Writer(_connect(file))
         self.callers = {b"Bearer " + token.encode(): uid for token, uid in tokens.items()}
         self.verbs: dict[str, Verb] = {
             f"/v1/database/{COLLECTION}/{name}": verb
@@ -282,6 +278,14 @@ async def _outcome(verb: Verb, body: bytes, caller: str) -> tuple[int, bytes]:
         return 400, b"{}"
 
 
+def _connect(file: Path) -> apsw.Connection:
+    connection = apsw.Connection(str(file))
+    connection.execute("PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0").fetchall()
+    # A connection that has not read yet does not know of the WAL: its checkpoints do nothing.
+    connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
+    return connection
+
+
 def fill(file: Path, number: int, owners: list[str]) -> None:
     """Makes the database with `number` documents."""
     connection = apsw.Connection(str(file))
@@ -294,7 +298,7 @@ def fill(file: Path, number: int, owners: list[str]) -> None:
 
 
 def _checkpoint_forever(file: Path, stop: threading.Event) -> None:
-    connection = apsw.Connection(str(file))
+    connection = _connect(file)
     while not stop.wait(CHECKPOINT_SECONDS):
         connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
 
