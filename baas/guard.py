@@ -49,6 +49,17 @@ class Masks(Protocol):
         """
         ...
 
+    def touches(self, paths: frozenset[Path]) -> bool:
+        """Whether one of `paths`, a parent or a child of one may be masked for this caller.
+
+        What touches nothing (a leading `$match`, `$sort` of a pipeline) may run in the engine.
+        """
+        ...
+
+    def check_read(self, paths: frozenset[Path], document: Document, lookups: Lookups) -> None:
+        """PERMISSION_DENIED naming a path that an update operator reads and the caller may not."""
+        ...
+
     def check_written(self, paths: frozenset[Path], document: Document, lookups: Lookups) -> None:
         """PERMISSION_DENIED naming a path that this write may not set on this document."""
         ...
@@ -101,11 +112,17 @@ class Guard(Protocol):
         filter: Filter,
         sort: Sort,
         lookups: Lookups,
+        by_id: bool = False,
     ) -> ReadDecision:
         """PERMISSION_DENIED for a rule that is false for this caller whatever the document, for a
         collection no file names, in mode `reject` for a query that does not imply the rule (naming
         the missing condition), and for a masked field in `filter` or `sort`. May raise
-        LookupNeeded (`get()` of another document): fetch it and ask again."""
+        LookupNeeded (`get()` of another document): fetch it and ask again.
+
+        `by_id` says that one document is asked for by its id: mode `reject` then decides on the
+        document. For AGGREGATE, `filter` is the pipeline's leading `$match`; it is part of the
+        answer's `filter` only where it meets no masked field (`masks.touches`), so the pipeline
+        runs as a whole, `$match` included, over the documents that `masks.readable` gives."""
         ...
 
     def write(
@@ -116,6 +133,7 @@ class Guard(Protocol):
         request: RequestFacts,
         filter: Filter,
         lookups: Lookups,
+        by_id: bool = False,
     ) -> WriteDecision:
         """As `read`, for CREATE, UPDATE and DELETE; `filter` is ALWAYS for writes by id."""
         ...

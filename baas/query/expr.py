@@ -20,8 +20,8 @@ expression travels inside a filter (`ast.Where`) and every engine compiles it. M
 
 from __future__ import annotations
 
+from typing import Any, TypeAlias
 from typing import Literal as Lit
-from typing import TypeAlias
 
 import msgspec
 
@@ -139,3 +139,15 @@ Expr: TypeAlias = (
 
 TRUE = Literal(True)
 FALSE = Literal(False)
+
+
+def children(expr: Expr) -> tuple[Expr, ...]:
+    """The expressions directly inside `expr`, in reading order."""
+    found: list[Any] = []
+    for name in expr.__struct_fields__:
+        value = getattr(expr, name)
+        if isinstance(value, tuple):
+            found.extend(item for item in value if isinstance(item, ExprNode))
+        elif isinstance(value, ExprNode):
+            found.append(value)
+    return tuple(found)
