@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -99,7 +100,7 @@ def _repeats(text: str) -> bool:
 
 def _runs(text: str) -> bool:
     """Whether at least half of the steps between neighbours are the same (abcd..., 2468...)."""
-    steps = [ord(right) - ord(left) for left, right in zip(text, text[1:], strict=False)]
+    steps = [ord(right) - ord(left) for left, right in pairwise(text)]
     return max(steps.count(step) for step in set(steps)) * 2 >= len(steps)
 
 
