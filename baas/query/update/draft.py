@@ -10,7 +10,7 @@ from baas.schema.values import MISSING, Document, Path, Value, is_date
 #: How many nulls one operation may put in front of an element set beyond an array's end.
 MAX_PADDING: Final = 1000
 
-_POSITION: Final = re.compile(r"0|[1-9][0-9]{0,8}", re.ASCII)
+_POSITION: Final = re.compile(r"0|[1-9][0-9]{0,6}", re.ASCII)
 
 
 class Blocked(Exception):

@@ -8,10 +8,10 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from baas.errors import Code, Problem, invalid
+from baas.errors import invalid
 from baas.query.ast import Sort, SortKey
 from baas.query.hint import unknown
-from baas.query.limits import QueryLimits
+from baas.query.limits import MAX_SORT_KEYS, QueryLimits, exceeded
 from baas.query.parse import parse_filter
 from baas.query.update import numbers
 from baas.query.update.model import (
@@ -57,8 +57,7 @@ class _Scope(msgspec.Struct, frozen=True):
         if type(raw) is not list:
             raise invalid(self.where, f"{part or 'the operand'} must be an array")
         if len(raw) > self.limits.list_items:
-            message = f"{self.where}: at most {self.limits.list_items} items."
-            raise Problem(Code.LIMIT_EXCEEDED, message)
+            raise exceeded(self.where, f"at most {self.limits.list_items} items")
         return tuple(self.value(raw))
 
     def number(self, raw: Any) -> int | float:
@@ -92,8 +91,7 @@ def parse_update(raw: Any, limits: QueryLimits, *, now_ms: int) -> Update:
         operation for name in raw for operation in _parse_operator(name, raw, limits, now_ms)
     ]
     if len(operations) > limits.list_items:
-        message = f"update: at most {limits.list_items} paths in one update."
-        raise Problem(Code.LIMIT_EXCEEDED, message)
+        raise exceeded("update", f"at most {limits.list_items} paths in one update")
     _check_conflicts(operations)
     return Update(tuple(operations), limits.document_depth)
 
@@ -245,8 +243,8 @@ def _element_order(raw: Any, scope: _Scope) -> Sort:
     """`1`, `-1`, or an object of dotted paths and 1 or -1."""
     if type(raw) is not dict:
         return (SortKey((), _descending(raw, scope)),)
-    if not raw or len(raw) > scope.limits.document_depth:
-        raise invalid(scope.where, "$sort names between 1 and 20 paths")
+    if not 1 <= len(raw) <= MAX_SORT_KEYS:
+        raise invalid(scope.where, f"$sort names 1 to {MAX_SORT_KEYS} paths")
     where = f"{scope.where}.$sort"
     depth = scope.limits.document_depth
     return tuple(
@@ -270,8 +268,7 @@ def _in_array(path: Path, values: tuple[Value, ...], scope: _Scope) -> tuple[Val
 def _placed(path: Path, value: Value, scope: _Scope) -> Value:
     """Refuses a value that, where `path` puts it, nests deeper than a document may."""
     if len(path) + _depth(value) > scope.limits.document_depth:
-        message = f"{scope.where}: the document would be nested too deep."
-        raise Problem(Code.LIMIT_EXCEEDED, message)
+        raise exceeded(scope.where, "the document would be nested too deep")
     return value
 
 
