@@ -16,7 +16,8 @@ from collections.abc import Callable
 from typing import Any, Final, TypeAlias
 
 from baas.errors import Code, Problem, invalid
-from baas.query.update import arrays, numbers
+from baas.query import numbers
+from baas.query.update import arrays
 from baas.query.update.draft import Blocked, Draft
 from baas.query.update.model import (
     AddToSet,

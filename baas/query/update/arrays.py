@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import cmp_to_key
-from typing import Final
+from functools import partial
+from typing import Any, Final
 
 from baas.errors import Code, Problem
 from baas.query.ast import Sort, SortKey
 from baas.query.evaluate import matches
-from baas.query.order import compare_sort_values, sort_values
+from baas.query.order import order_key, sort_value
 from baas.query.update.model import ELEMENT, Pull, Push
-from baas.schema.values import Kind, Value, compare, encode, kind_of
+from baas.schema.values import Kind, Value, encode, kind_of
 
 #: Most elements that `$push` with `$sort` orders: it runs while other writers wait.
 MAX_SORTED: Final = 10_000
@@ -37,16 +37,18 @@ def _ordered(array: list[Value], order: Sort) -> list[Value]:
     if len(array) > MAX_SORTED:
         message = f"$push can sort at most {MAX_SORTED} elements."
         raise Problem(Code.LIMIT_EXCEEDED, message)
-    if order[0].path:
-        return sorted(array, key=cmp_to_key(lambda one, other: _by_fields(one, other, order)))
-    return sorted(array, key=cmp_to_key(compare), reverse=order[0].descending)
+    result = array.copy()
+    # Python's sort is stable, so the last key goes first.
+    for key in reversed(order):
+        result.sort(key=partial(_element_key, key), reverse=key.descending)
+    return result
 
 
-def _by_fields(one: Value, other: Value, order: tuple[SortKey, ...]) -> int:
+def _element_key(key: SortKey, element: Value) -> tuple[Any, ...]:
     """An element that is no object has none of the fields."""
-    left = sort_values(one if kind_of(one) is Kind.OBJECT else {}, order)
-    right = sort_values(other if kind_of(other) is Kind.OBJECT else {}, order)
-    return compare_sort_values(left, right, order)
+    if not key.path:
+        return order_key(element)
+    return order_key(sort_value(element if kind_of(element) is Kind.OBJECT else {}, key))
 
 
 def add_to_set(array: list[Value], values: Iterable[Value]) -> list[Value]:

@@ -9,11 +9,11 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from baas.errors import invalid
+from baas.query import numbers
 from baas.query.ast import Sort, SortKey
 from baas.query.hint import unknown
 from baas.query.limits import MAX_SORT_KEYS, QueryLimits, exceeded
 from baas.query.parse import parse_filter
-from baas.query.update import numbers
 from baas.query.update.model import (
     ELEMENT,
     AddToSet,
@@ -34,7 +34,7 @@ from baas.query.update.model import (
     Rename,
     Update,
 )
-from baas.query.update.names import parse_path
+from baas.query.update.names import parse_update_path
 from baas.schema.admit import admit_value
 from baas.schema.values import DATE, Path, Value
 
@@ -115,7 +115,7 @@ def _parse_operator(
 def _parse_operation(
     name: str, text: str, operand: Any, limits: QueryLimits, now_ms: int
 ) -> Operation:
-    path = parse_path(text, f"update.{name}", limits.document_depth)
+    path = parse_update_path(text, f"update.{name}", limits.document_depth)
     return _PARSERS[name](path, operand, _Scope(limits, now_ms, f"update.{name}.{text}"))
 
 
@@ -169,7 +169,7 @@ def _bitwise(path: Path, raw: Any, scope: _Scope) -> Operation:
 def _rename(path: Path, raw: Any, scope: _Scope) -> Operation:
     if type(raw) is not str:
         raise invalid(scope.where, "must be the new path, a string")
-    return Rename(path, parse_path(raw, scope.where, scope.limits.document_depth))
+    return Rename(path, parse_update_path(raw, scope.where, scope.limits.document_depth))
 
 
 def _current_date(path: Path, raw: Any, scope: _Scope) -> Operation:
@@ -248,7 +248,7 @@ def _element_order(raw: Any, scope: _Scope) -> Sort:
     where = f"{scope.where}.$sort"
     depth = scope.limits.document_depth
     return tuple(
-        SortKey(parse_path(text, where, depth), _descending(direction, scope))
+        SortKey(parse_update_path(text, where, depth), _descending(direction, scope))
         for text, direction in raw.items()
     )
 
