@@ -1,0 +1,101 @@
+"""One gateway process: the app, a listening socket and uvicorn between them."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import math
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import uvicorn
+
+from baas.app import App
+from baas.settings import ServerSettings
+
+#: Seconds that an idle connection is kept: longer than the 60 s of common proxies, so that it is
+#: the proxy that closes and no request meets a closing socket.
+KEEP_ALIVE_SECONDS: Final = 75
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, with signals left to `run` (so that a stop on request is exit code 0)."""
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._ready()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:  # type: ignore[override]
+        yield
+
+    def stop(self) -> None:
+        """Drains; the second time does not wait for requests under way."""
+        self.force_exit = self.should_exit
+        self.should_exit = True
+
+
+def new_event_loop() -> asyncio.AbstractEventLoop:
+    """uvloop's where there is one (it is not made for Windows)."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop()
+    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+    return loop
+
+
+async def run(
+    app: App,
+    settings: ServerSettings,
+    listener: Callable[[], socket.socket],
+    ready: Callable[[socket.socket], None],
+    life: int | None = None,
+) -> None:
+    """Starts `app`, then listens, until SIGTERM or SIGINT; stops both in turn.
+
+    `life` is a file descriptor whose end of file also means stop: the parent is gone.
+    """
+    await app.start()
+    try:
+        sock = listener()
+        server = _Server(_config(app, settings), lambda: ready(sock))
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, server.stop)
+        if life is not None:
+            loop.add_reader(life, _once, loop, life, server.stop)
+        # What lives since the start lives to the end: the collector need not look at it again.
+        gc.collect()
+        gc.freeze()
+        await server.serve([sock])
+    finally:
+        await app.stop()
+
+
+def _once(loop: asyncio.AbstractEventLoop, fd: int, call: Callable[[], None]) -> None:
+    loop.remove_reader(fd)
+    call()
+
+
+def _config(app: App, settings: ServerSettings) -> uvicorn.Config:
+    """Logs and forwarded addresses are the gateway's own: see shared performance numbers."""
+    return uvicorn.Config(
+        app.asgi,
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=math.ceil(settings.drain_seconds),
+    )

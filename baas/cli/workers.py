@@ -1,0 +1,58 @@
+"""`baas serve` with several workers, or with --reload: what the supervisor is given to keep."""
+
+from __future__ import annotations
+
+import math
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from baas.cli.banner import address_of, banner
+from baas.cli.common import data_folder
+from baas.cli.listener import listen
+from baas.cli.supervisor import Supervisor, Worker
+from baas.cli.watch import Watch
+from baas.settings import Settings
+
+#: -P: the app's folder is no place to import the kit's own needs from.
+COMMAND: Final = (sys.executable, "-P", "-m", "baas.cli.worker")
+#: Beyond the drain that a worker allows itself, before it is killed.
+KILL_GRACE_SECONDS: Final = 5.0
+
+
+def serve_with_workers(
+    folder: Path,
+    settings: Settings,
+    data: Path | None,
+    overrides: dict[str, str | int],
+    *,
+    reload: bool,
+) -> int:
+    """Serves until a signal ends it; the exit code."""
+    place = data_folder(folder, settings)
+    with ExitStack() as stack:
+        lock = stack.enter_context(hold_data_folder(place))
+        listener = stack.enter_context(listen(settings.server))
+        plan = {
+            "folder": str(folder),
+            "data": str(data.absolute()) if data else None,
+            "overrides": overrides,
+            "listener": listener.fileno(),
+        }
+        supervisor = Supervisor(
+            lambda: Worker(
+                list(COMMAND),
+                lambda ready: msgspec.json.encode({**plan, "ready": ready}),
+                (listener.fileno(), lock),
+            ),
+            settings.server.workers,
+            announce=lambda: print(
+                banner(address_of(listener, settings), folder, place, settings), flush=True
+            ),
+            watch=Watch(folder, settings) if reload else None,
+            stop_seconds=math.ceil(settings.server.drain_seconds) + KILL_GRACE_SECONDS,
+        )
+        return supervisor.run()
