@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -36,9 +37,14 @@ class AdminKey(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class AdminKeys:
-    def __init__(self, store: DocumentStore, clock: Clock) -> None:
+    """`dropped` is told the id of a key that was revoked, so that it is forgotten at once."""
+
+    def __init__(
+        self, store: DocumentStore, clock: Clock, *, dropped: Callable[[str], None]
+    ) -> None:
         self._store = store
         self._clock = clock
+        self._dropped = dropped
 
     async def create(self, name: str, scopes: tuple[str, ...]) -> tuple[AdminKey, str]:
         """The key's description and its text, which is shown this once."""
@@ -68,6 +74,7 @@ class AdminKeys:
         result = await write(self._store, step)
         if not result.results[0].written:
             raise not_found("There is no such admin key.")
+        self._dropped(id)
 
 
 def read_key(text: str) -> tuple[str, str]:

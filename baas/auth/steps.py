@@ -37,16 +37,20 @@ def remove(collection: str, id: str) -> Change:
 
 
 def remove_owned(
-    collection: str, uid: str, *, keep: str | None = None, login_type: str | None = None
+    collection: str,
+    uid: str,
+    *,
+    keep: str | None = None,
+    field: str | None = None,
+    value: str | None = None,
 ) -> ChangeMany:
-    """Every document with this `uid`, but the one named `keep` and, with `login_type`, only its."""
+    """Every document with this `uid`, but the one whose id is `keep`; with `field`, only those
+    that have `value` there."""
 
     def apply(document: Document | None, _: Lookups) -> Outcome:
         if document is None or document["_id"] == keep:
             return KEEP
-        if login_type is not None and document["loginType"] != login_type:
-            return KEEP
-        return DELETE
+        return DELETE if field is None or document[field] == value else KEEP
 
     owned = Field(("uid",), Eq(uid))
     return ChangeMany(collection=collection, filter=owned, apply=apply, multi=True, limit=_MANY)
