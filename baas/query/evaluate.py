@@ -34,6 +34,7 @@ from typing import Any, Final, TypeAlias
 
 from baas.errors import Code, Problem
 from baas.query import ast
+from baas.query.conditions import Env, satisfied
 from baas.query.patterns import compile_pattern
 from baas.schema.values import DATE, MISSING, Document, Kind, Path, Value, compare, is_date, kind_of
 
@@ -80,10 +81,7 @@ def _not(node: ast.Not, document: Document, lookups: Any) -> bool:
 
 
 def _where(node: ast.Where, document: Document, lookups: Any) -> bool:
-    # Imported here: conditions is above this module for the rules, and needs nothing of it.
-    from baas.query.conditions import holds
-
-    return holds(node.expr, document, lookups)
+    return satisfied(node.expr, Env(doc=document, lookups=lookups))
 
 
 def _text(node: ast.TextSearch, document: Document, lookups: Any) -> bool:

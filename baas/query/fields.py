@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
-
-import msgspec
 
 from baas.query import ast, expr
 from baas.schema.values import DATE, MISSING, Document, Path, Value
@@ -56,16 +53,12 @@ def _paths_in_test(test: ast.Condition, path: Path) -> Iterator[Path]:
             yield from _paths_in_test(item, path)
 
 
-def paths_in_expression(node: Any) -> Iterator[Path]:
+def paths_in_expression(node: expr.Expr) -> Iterator[Path]:
     """The paths of a rule expression's document fields; the empty path is the whole document."""
     if isinstance(node, expr.DocField):
         yield node.path
-    elif isinstance(node, tuple):
-        for item in node:
-            yield from paths_in_expression(item)
-    elif isinstance(node, expr.ExprNode):
-        for field in msgspec.structs.fields(node):
-            yield from paths_in_expression(getattr(node, field.name))
+    for child in expr.children(node):
+        yield from paths_in_expression(child)
 
 
 def paths_in_sort(sort: ast.Sort) -> frozenset[Path]:
