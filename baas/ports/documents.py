@@ -37,13 +37,17 @@ class DuplicateKey(Exception):
     """A write met an existing `_id` (`index` is None) or unique index (`index` is its name).
 
     Nothing of the batch was kept. `id` is the document that holds the key already, where known.
+    `step` is the position in the batch of the step that met it.
     """
 
-    def __init__(self, collection: str, index: str | None, id: str | None = None) -> None:
+    def __init__(
+        self, collection: str, index: str | None, id: str | None = None, step: int | None = None
+    ) -> None:
         super().__init__(f"{collection}: {index or '_id'}")
         self.collection = collection
         self.index = index
         self.id = id
+        self.step = step
 
 
 class LookupNeeded(Exception):
