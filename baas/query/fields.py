@@ -73,11 +73,23 @@ def overlap(one: Path, other: Path) -> bool:
     """
     if not one or not other:
         return True
-    if one[0] == other[0] and overlap(one[1:], other[1:]):
-        return True
-    if _maybe_position(one[0]) and overlap(one[1:], other):
-        return True
-    return _maybe_position(other[0]) and overlap(one, other[1:])
+    # The first component is a field of the document, never a position. The rest is a search over
+    # pairs of places, each visited once: paths come from clients, and may be all digits.
+    todo, seen = [(1, 1)] if one[0] == other[0] else [], set[tuple[int, int]]()
+    while todo:
+        place = i, j = todo.pop()
+        if i == len(one) or j == len(other):
+            return True
+        if place in seen:
+            continue
+        seen.add(place)
+        if one[i] == other[j]:
+            todo.append((i + 1, j + 1))
+        if _maybe_position(one[i]):
+            todo.append((i + 1, j))
+        if _maybe_position(other[j]):
+            todo.append((i, j + 1))
+    return False
 
 
 def _maybe_position(component: str) -> bool:
