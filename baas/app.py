@@ -1,0 +1,160 @@
+"""The composition root: settings to engines to services to the ASGI app.
+
+The only module that names a concrete engine. Everything is made in `build`, opened in `start` and
+let go of in `stop`, in the opposite order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+from baas import __version__
+from baas.auth.collections import AUTH_COLLECTIONS
+from baas.auth.service import AuthService
+from baas.clock import Clock, SystemClock
+from baas.database.service import DatabaseService
+from baas.engines.sqlite.store import SqliteStore
+from baas.gateway.actor import Addresses, Callers
+from baas.gateway.cors import Cors
+from baas.gateway.dispatch import Edge
+from baas.gateway.services import RateLimits, Services
+from baas.guard import RuleGuard
+from baas.observe.logs import DescriptorSink, LoggingBridge, LogWriter, install, uninstall
+from baas.observe.metrics import Metrics
+from baas.reload import RuleWatcher
+from baas.rules.load import load_rules
+from baas.rules.model import RuleBook
+from baas.secret import MasterSecret
+from baas.settings import ObserveSettings, Settings
+
+log = logging.getLogger(__name__)
+
+
+class App:
+    """A whole gateway. `asgi` is the app for an ASGI server, its lifespan included; without one,
+    `await start()` and `await stop()`."""
+
+    def __init__(self, folder: Path, settings: Settings, clock: Clock, logs: LogWriter) -> None:
+        self.folder: Final = folder
+        self.settings: Final = settings
+        self.logs: Final = logs
+        self.metrics: Final = Metrics(__version__)
+        self.rules_folder: Final = folder / settings.app.rules
+        self.data_folder: Final = folder / settings.database.data
+        secret = MasterSecret.load(self.data_folder, settings.server.secret)
+        self.guard: Final = RuleGuard(load_rules(self.rules_folder))
+        self.store: Final = SqliteStore(self.data_folder, settings.database, clock)
+        self.auth: Final = AuthService(self.store, settings, clock, secret)
+        self.database: Final = DatabaseService(self.store, self.guard, settings, clock, secret)
+        self.watcher: Final = RuleWatcher(
+            self.rules_folder, load_rules, self.put_in_force, self.metrics, self.guard.book.revision
+        )
+        self.edge: Final = Edge(self._services(clock))
+        self._tasks: list[asyncio.Task[None]] = []
+        self._bridge: LoggingBridge | None = None
+        self._started = False
+
+    def _services(self, clock: Clock) -> Services:
+        settings = self.settings
+        return Services(
+            settings=settings,
+            auth=self.auth,
+            database=self.database,
+            store=self.store,
+            callers=Callers(self.auth),
+            addresses=Addresses(settings.server.trusted_proxies),
+            limits=RateLimits(settings.limits, clock),
+            cors=Cors(settings.server.origins),
+            metrics=self.metrics,
+            logs=self.logs,
+            clock=clock,
+            guard=self.guard,
+            rules_stale=lambda: self.watcher.stale,
+            public=self.folder / settings.app.public,
+        )
+
+    async def put_in_force(self, book: RuleBook) -> None:
+        """Declares the book's collections to the store, then lets the guard read from it.
+
+        ConfigurationError where the store cannot fit them; then nothing has changed.
+        """
+        specs = {name: rules.spec for name, rules in book.collections.items()}
+        await self.store.declare({**specs, **AUTH_COLLECTIONS})
+        self.guard.book = book
+
+    async def start(self) -> None:
+        """Opens the data folder and begins to work. ConfigurationError if another process has it,
+        or a unique index meets duplicates."""
+        self._bridge = install(self.logs)
+        self.logs.start()
+        try:
+            await self.store.open()
+            await self.put_in_force(self.guard.book)
+            await self.auth.start()
+        except BaseException:
+            await self.stop()
+            raise
+        if self.settings.database.watch_rules:
+            self._tasks.append(asyncio.create_task(self.watcher.run(), name="baas-rules"))
+        self._started = True
+        log.info("started, rules revision %s", self.guard.book.revision)
+
+    async def stop(self) -> None:
+        """Ends the background work, finishes what was accepted, closes the store. Safe twice."""
+        for task in self._tasks:
+            task.cancel()
+        for task in self._tasks:
+            with suppress(asyncio.CancelledError):
+                await task
+        self._tasks.clear()
+        await self.auth.close()
+        await self.store.close()
+        if self._started:
+            self._started = False
+            log.info("stopped")
+        if self._bridge is not None:
+            uninstall(self._bridge)
+            self._bridge = None
+        self.logs.close()
+
+    async def asgi(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            await _lifespan(self, receive, send)
+        else:
+            await self.edge(scope, receive, send)
+
+
+def build(
+    folder: Path, settings: Settings, *, clock: Clock | None = None, logs: LogWriter | None = None
+) -> App:
+    """The app of `folder`, not yet started. ConfigurationError for its rule files or secret."""
+    return App(folder, settings, clock or SystemClock(), logs or _log_writer(settings.observe))
+
+
+def _log_writer(settings: ObserveSettings) -> LogWriter:
+    form = settings.log_format
+    if form == "auto":
+        form = "text" if sys.stderr.isatty() else "json"
+    return LogWriter(DescriptorSink(2), form=form, level=settings.log_level)
+
+
+async def _lifespan(
+    app: App, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]
+) -> None:
+    """The ASGI lifespan protocol: a fault at start is told to the server, which then exits."""
+    await receive()
+    try:
+        await app.start()
+    except Exception as fault:
+        await send({"type": "lifespan.startup.failed", "message": str(fault)})
+        return
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+    await app.stop()
+    await send({"type": "lifespan.shutdown.complete"})

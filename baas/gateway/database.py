@@ -1,0 +1,88 @@
+"""Database routes. The verbs are answered by `answer_verb`, whoever routed to it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from baas.auth.scopes import require_scope
+from baas.database.service import VERBS
+from baas.gateway.actor import settle
+from baas.gateway.body import check_json_type, read_body
+from baas.gateway.exchange import JSON, Answer, Exchange, Receive, matches_etag
+from baas.gateway.route import Call, Endpoint
+from baas.gateway.services import Services
+from baas.ports.documents import resolve
+from baas.schema.actor import Actor
+
+#: verb -> the scope that an admin key needs.
+_WRITE: Final = "database:write"
+_READ: Final = "database:read"
+SCOPES: Final = {name: _WRITE if verb.writes else _READ for name, verb in VERBS.items()}
+_NO_CACHE: Final = (b"cache-control", b"private, no-cache")
+
+
+def is_write(verb: str) -> bool:
+    return SCOPES[verb] is _WRITE
+
+
+async def answer_verb(
+    services: Services, exchange: Exchange, verb: str, collection: str, receive: Receive
+) -> bytes:
+    """One verb on one collection, from token to answer. Raises Problem.
+
+    The caller is known, allowed and counted before the body is read.
+    """
+    actor = services.callers.actor(exchange)
+    if not isinstance(actor, Actor):
+        actor = await actor
+    exchange.actor = actor
+    ip = exchange.ip
+    if SCOPES[verb] is _WRITE:
+        services.limits.take_write(actor, ip)
+    else:
+        services.limits.take_read(actor, ip)
+    if actor.key is not None:
+        require_scope(actor, SCOPES[verb])
+    check_json_type(exchange)
+    body = await read_body(exchange, receive, services.settings.limits.body_bytes)
+    key = exchange.text(b"idempotency-key")
+    answer = services.database.handle(verb, collection, body, actor, ip, key)
+    return answer if isinstance(answer, bytes) else await answer
+
+
+def verb_endpoint(verb: str) -> Endpoint:
+    """The declared route of a verb: where OpenAPI looks, and what answers without the hot path."""
+
+    async def endpoint(call: Call) -> Answer:
+        collection = call.params["collection"]
+        return Answer(
+            await answer_verb(call.services, call.exchange, verb, collection, call.receive)
+        )
+
+    return endpoint
+
+
+async def get_document(call: Call) -> Answer:
+    """`get` as a GET, so that an entity tag saves the transfer."""
+    exchange, services = call.exchange, call.services
+    actor = exchange.actor = await settle(services.callers.actor(exchange))
+    services.limits.take_read(actor, exchange.ip)
+    require_scope(actor, _READ)
+    collection, id = call.params["collection"], call.params["id"]
+    body, etag = await resolve(services.database.get_document(collection, id, actor, exchange.ip))
+    headers = (JSON, (b"etag", etag.encode()), _NO_CACHE)
+    wanted = exchange.text(b"if-none-match")
+    if wanted is not None and matches_etag(wanted, etag):
+        return Answer(b"", 304, headers)
+    return Answer(body, 200, headers)
+
+
+async def transaction(call: Call) -> Answer:
+    exchange, services = call.exchange, call.services
+    actor = exchange.actor = await settle(services.callers.actor(exchange))
+    services.limits.take_write(actor, exchange.ip)
+    require_scope(actor, _WRITE)
+    check_json_type(exchange)
+    body = await read_body(exchange, call.receive, services.settings.limits.body_bytes)
+    key = exchange.text(b"idempotency-key")
+    return Answer(await resolve(services.database.transaction(body, actor, exchange.ip, key)))

@@ -1,0 +1,276 @@
+"""The edge: every request enters and leaves here.
+
+A plain ASGI app in front of Litestar's router. It gives each request its id, address, CORS headers,
+log line and numbers, and answers the database verbs by itself, because a framework's way to a
+handler costs more than the handler (numbers in bench/). All else goes to Litestar, or, outside of
+the API's paths, to the app's public files. Both ways to a verb end in `database.answer_verb`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from random import random
+from time import perf_counter
+from typing import Any, Final
+
+from litestar.exceptions import HTTPException
+from litestar.response import Response
+
+from baas.database.service import VERBS
+from baas.errors import Code, Problem, not_found
+from baas.gateway.actor import refuse_query_token
+from baas.gateway.admin import is_admin_path, require_admin_key
+from baas.gateway.body import ClientGone
+from baas.gateway.cors import is_open
+from baas.gateway.database import answer_verb
+from baas.gateway.exchange import (
+    NO_SNIFF,
+    SCOPE_KEY,
+    Answer,
+    Exchange,
+    Message,
+    Receive,
+    Scope,
+    Send,
+    exchange_of,
+)
+from baas.gateway.problems import internal, render
+from baas.gateway.public import PublicFiles
+from baas.gateway.ratelimit import network_of
+from baas.gateway.route import to_response
+from baas.gateway.services import Services
+from baas.observe.logs import REQUEST_ID, Access
+
+log = logging.getLogger(__name__)
+
+AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+#: What Litestar serves; every other path is one of the app's public files.
+API_PATHS: Final = frozenset(
+    {"/healthz", "/readyz", "/metrics", "/openapi.json", "/docs", "/.well-known/jwks.json"}
+)
+API_PREFIXES: Final = ("/v1/", "/docs/")
+#: The API's own ground: never a public file, whatever lies in the app's folder.
+_RESERVED: Final = frozenset({"v1", "docs", "admin", "http", ".well-known"})
+
+_HOT_PREFIX: Final = "/v1/database/"
+_HOT_ROUTES: Final = {verb: f"database.{verb}" for verb in VERBS}
+
+#: An answer to someone who hung up is logged with this status, as nginx does; it is never sent.
+CLIENT_CLOSED: Final = 499
+
+
+class Edge:
+    """The ASGI app for requests."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._litestar: AsgiApp | None = None
+        self._public = PublicFiles(services.public)
+        self._sample = services.settings.observe.access_sample
+        self._log_all = self._sample >= 1
+        self._log_info = services.logs.level <= logging.INFO
+
+    @property
+    def litestar(self) -> AsgiApp:
+        """Made when it is first needed: the hot path does without, and start-up too."""
+        if self._litestar is None:
+            from baas.gateway.routes import make_litestar
+
+            self._litestar = make_litestar(self._services, self.litestar_fault)
+        return self._litestar
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await _refuse_socket(receive, send)
+        exchange = Exchange(scope)
+        exchange.ip = self._services.addresses.of(exchange, scope)
+        REQUEST_ID.set(exchange.id)
+        path = exchange.path
+        try:
+            if path.startswith(_HOT_PREFIX) and exchange.method == "POST":
+                parts = path.split("/", 5)
+                if len(parts) == 5 and parts[4] in _HOT_ROUTES:
+                    return await self._answer_hot(exchange, scope, parts, receive, send)
+            await self._answer_other(exchange, scope, receive, send)
+        except ClientGone:
+            exchange.status = CLIENT_CLOSED
+        finally:
+            self._finish(exchange)
+
+    async def _answer_hot(
+        self, exchange: Exchange, scope: Scope, parts: list[str], receive: Receive, send: Send
+    ) -> None:
+        verb = parts[4]
+        exchange.route = _HOT_ROUTES[verb]
+        try:
+            exchange.check_headers()
+            refuse_query_token(scope)
+            answer = Answer(await answer_verb(self._services, exchange, verb, parts[3], receive))
+        except ClientGone:
+            raise
+        except Exception as fault:
+            answer = self.answer_for(fault, exchange)
+        await self._send(exchange, answer, send)
+
+    async def _answer_other(
+        self, exchange: Exchange, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        try:
+            exchange.check_headers()
+            if is_open(exchange.path):
+                refuse_query_token(scope)
+                preflight = self._services.cors.preflight(exchange)
+                if preflight is not None:
+                    exchange.route = "preflight"
+                    return await self._send(exchange, preflight, send)
+            if is_admin_path(exchange.path):
+                await require_admin_key(self._services, exchange)
+            if _is_api(exchange.path):
+                return await self._through_litestar(exchange, scope, receive, send)
+            if _is_reserved(exchange.path):
+                raise not_found("There is no such route.")
+            exchange.route = "public"
+            await self._public.serve(exchange, self._wrap(exchange, send))
+        except ClientGone:
+            raise
+        except Exception as fault:
+            if exchange.status:  # the head has left: all that can be done is to break off
+                log.exception("an answer broke off")
+                raise
+            await self._send(exchange, self.answer_for(fault, exchange), send)
+
+    async def _through_litestar(
+        self, exchange: Exchange, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        """HEAD is GET without the body; Litestar's router knows no HEAD of its own."""
+        method = "GET" if exchange.method == "HEAD" else exchange.method
+        scope = {**scope, "method": method, SCOPE_KEY: exchange}
+        await self.litestar(scope, receive, self._wrap(exchange, send))
+
+    def litestar_fault(self, request: Any, fault: Exception) -> Response[bytes]:
+        """What Litestar calls for every fault inside it: the same way to an answer."""
+        exchange = exchange_of(request.scope)
+        answer = self.answer_for(fault, exchange)
+        exchange.error = answer.error
+        return to_response(answer)
+
+    def answer_for(self, fault: Exception, exchange: Exchange) -> Answer:
+        """Any fault to its answer. What nobody foresaw is logged with its stack, not told."""
+        problem = fault if isinstance(fault, Problem) else _from_litestar(fault)
+        if problem is None:
+            log.error("unexpected fault in %s", exchange.route, exc_info=fault)
+            problem = internal()
+        if problem.code.status == 401:
+            problem = self._count_failed_token(problem, exchange)
+        answer = render(problem, exchange.id)
+        if isinstance(fault, HTTPException) and "allow" in (fault.headers or {}):
+            allow = (b"allow", (fault.headers or {})["allow"].encode())
+            answer = Answer(answer.body, answer.status, (*answer.headers, allow), answer.error)
+        return answer
+
+    def _count_failed_token(self, problem: Problem, exchange: Exchange) -> Problem:
+        """Checking a signature is dear: who sends bad tokens all the time is told to wait."""
+        try:
+            self._services.limits.read.take(f"401/{network_of(exchange.ip)}")
+        except Problem as limited:
+            return limited
+        return problem
+
+    async def _send(self, exchange: Exchange, answer: Answer, send: Send) -> None:
+        body = answer.body
+        exchange.status = answer.status
+        exchange.size = len(body)
+        exchange.error = answer.error
+        head = [*answer.headers, *self._common_headers(exchange)]
+        if answer.status != 204:
+            head.append((b"content-length", b"%d" % len(body)))
+        await send({"type": "http.response.start", "status": answer.status, "headers": head})
+        await send({"type": "http.response.body", "body": body})
+
+    def _common_headers(self, exchange: Exchange) -> list[tuple[bytes, bytes]]:
+        """What every answer carries, however it was made."""
+        headers = [(b"x-request-id", exchange.id.encode()), NO_SNIFF]
+        if is_open(exchange.path):
+            headers += self._services.cors.headers(exchange)
+        return headers
+
+    def _wrap(self, exchange: Exchange, send: Send) -> Send:
+        """`send` for answers that others make: adds the common headers, counts the bytes."""
+
+        async def wrapped(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                exchange.status = message["status"]
+                message["headers"] = [*message["headers"], *self._common_headers(exchange)]
+            elif message["type"] == "http.response.body":
+                if exchange.method == "HEAD":
+                    message["body"] = b""
+                exchange.size += len(message.get("body", b""))
+            await send(message)
+
+        return wrapped
+
+    def _finish(self, exchange: Exchange) -> None:
+        """Numbers and the log line. Failures are always logged, successes by sample."""
+        services = self._services
+        seconds = perf_counter() - exchange.started
+        status = exchange.status or CLIENT_CLOSED
+        services.metrics.request(exchange.route, status, seconds)
+        if status < 400 and not self._log_all and random() >= self._sample:  # noqa: S311
+            return
+        if not self._log_info and status < 500:
+            return
+        actor = exchange.actor
+        services.logs.add(
+            Access(
+                services.clock.now_ms(),
+                exchange.id,
+                exchange.method,
+                exchange.path,
+                exchange.route,
+                status,
+                round(seconds * 1000, 2),
+                exchange.size,
+                exchange.ip,
+                actor.uid if actor is not None else None,
+                actor.key if actor is not None else None,
+                exchange.error,
+                exchange.trace,
+            )
+        )
+
+
+def _is_api(path: str) -> bool:
+    """Doubled slashes are no spelling of an API path: Litestar would fold them, and what folds
+    paths differently from those who check them opens doors."""
+    if "//" in path:
+        return False
+    return path in API_PATHS or path.startswith(API_PREFIXES)
+
+
+def _is_reserved(path: str) -> bool:
+    first = path.lstrip("/").partition("/")[0].lower()
+    return first in _RESERVED or path.startswith("//")
+
+
+_FROM_STATUS: Final = {
+    400: (Code.INVALID_ARGUMENT, "The request is not well formed."),
+    404: (Code.NOT_FOUND, "There is no such route."),
+    405: (Code.METHOD_NOT_ALLOWED, "This route does not take that method."),
+    413: (Code.PAYLOAD_TOO_LARGE, "The body is too large."),
+    415: (Code.UNSUPPORTED_MEDIA_TYPE, "Send JSON as application/json or text/plain."),
+}
+
+
+def _from_litestar(fault: Exception) -> Problem | None:
+    """Litestar's own refusals in our words; its text is not for strangers."""
+    if not isinstance(fault, HTTPException):
+        return None
+    known = _FROM_STATUS.get(fault.status_code)
+    return Problem(*known) if known else None
+
+
+async def _refuse_socket(receive: Receive, send: Send) -> None:
+    await receive()
+    await send({"type": "websocket.close", "code": 1000})

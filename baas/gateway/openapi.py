@@ -1,0 +1,188 @@
+"""The API's description: Litestar walks its own routes, this module says what goes in and out.
+
+Schemas come from the Structs that decode the bodies, so the description cannot promise a field
+that is refused. Every operation names the problems it can answer.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any, Final
+
+import msgspec
+from litestar import MediaType, Request
+from litestar.openapi.config import OpenAPIConfig
+from litestar.openapi.plugins import OpenAPIRenderPlugin
+from litestar.openapi.spec import Components, Operation, SecurityScheme
+
+from baas import __version__
+from baas.errors import Code, FieldError
+from baas.gateway.route import Route
+
+_REF: Final = "#/components/schemas/{name}"
+_PARAMETER = re.compile(r"\{(\w+):\w+\}")
+
+#: Problems that any route can answer.
+_EVERYWHERE: Final = (Code.INTERNAL, Code.UNAVAILABLE)
+_WITH_CALLER: Final = (
+    Code.INVALID_ARGUMENT,
+    Code.UNAUTHENTICATED,
+    Code.TOKEN_EXPIRED,
+    Code.SESSION_REVOKED,
+    Code.PERMISSION_DENIED,
+    Code.RATE_LIMITED,
+)
+_WITH_BODY: Final = (Code.INVALID_ARGUMENT, Code.PAYLOAD_TOO_LARGE, Code.UNSUPPORTED_MEDIA_TYPE)
+
+_PATTERNS: Final[dict[str, dict[str, Any]]] = {
+    "collection": {"type": "string", "pattern": "^[A-Za-z][A-Za-z0-9_-]{0,63}$"},
+    "id": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"},
+}
+
+_IDEMPOTENCY_KEY: Final[dict[str, Any]] = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "Repeats of one key and body happen once. Kept for signed-in callers.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[ -~]*$"},
+}
+
+
+class ProblemDocument(msgspec.Struct, rename="camel"):
+    """RFC 9457. `errors` name the fields at fault, `operation` the one in a transaction."""
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str
+    request_id: str
+    errors: list[FieldError] | msgspec.UnsetType = msgspec.UNSET
+    operation: int | msgspec.UnsetType = msgspec.UNSET
+
+
+def operation_class(route: Route) -> type[Operation]:
+    """Litestar's Operation, completed with what the table says of `route`."""
+
+    class Described(Operation):
+        def __post_init__(self) -> None:
+            self.parameters = _parameters(route)
+            self.request_body = _request_body(route)
+            self.responses = _responses(route)
+            self.security = _security(route)
+
+    return Described
+
+
+def _parameters(route: Route) -> Any:
+    found: list[dict[str, Any]] = [
+        {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "schema": _PATTERNS.get(name, {"type": "string"}),
+        }
+        for name in _PARAMETER.findall(route.path)
+    ]
+    if route.idempotent:
+        found.append(_IDEMPOTENCY_KEY)
+    return found or None
+
+
+def _request_body(route: Route) -> Any:
+    if route.body is None:
+        return None
+    return {"required": True, "content": {"application/json": {"schema": _schema_of(route.body)}}}
+
+
+def _responses(route: Route) -> Any:
+    content: dict[str, Any] = (
+        {"schema": {}} if route.answer is None else {"schema": _schema_of(route.answer)}
+    )
+    responses: dict[str, Any] = {
+        "200": {"description": "OK", "content": {route.media: content}},
+    }
+    by_status: dict[int, list[str]] = {}
+    for code in dict.fromkeys(_codes(route)):
+        by_status.setdefault(code.status, []).append(code.name)
+    for status, names in sorted(by_status.items()):
+        responses[str(status)] = _problem_response(names)
+    return responses
+
+
+def _codes(route: Route) -> Iterable[Code]:
+    yield from _EVERYWHERE
+    if route.access != "open":
+        yield from _WITH_CALLER
+    if route.body is not None:
+        yield from _WITH_BODY
+    yield from route.codes
+
+
+def _problem_response(names: list[str]) -> dict[str, Any]:
+    schema = {
+        "allOf": [
+            {"$ref": _REF.format(name="ProblemDocument")},
+            {"properties": {"code": {"enum": sorted(names)}}},
+        ]
+    }
+    return {
+        "description": ", ".join(sorted(names)),
+        "content": {"application/problem+json": {"schema": schema}},
+    }
+
+
+def _security(route: Route) -> Any:
+    if route.access == "open":
+        return None
+    bearer: dict[str, list[str]] = {"adminKey" if route.access == "admin" else "accessToken": []}
+    return [bearer, {}] if route.access == "anyone" else [bearer]
+
+
+def _schema_of(kind: Any) -> dict[str, Any]:
+    (schema,), _ = msgspec.json.schema_components([kind], ref_template=_REF)
+    return schema
+
+
+def component_schemas(routes: Iterable[Route]) -> dict[str, Any]:
+    """Every schema that the routes refer to."""
+    kinds: list[Any] = [ProblemDocument]
+    for route in routes:
+        kinds += [kind for kind in (route.body, route.answer) if kind is not None]
+    return msgspec.json.schema_components(kinds, ref_template=_REF)[1]
+
+
+class DescriptionPlugin(OpenAPIRenderPlugin):
+    """Renders Litestar's description with our schemas in it, once."""
+
+    def __init__(self, routes: tuple[Route, ...]) -> None:
+        super().__init__(path="/", media_type=MediaType.JSON)
+        self._routes = routes
+        self._rendered: bytes | None = None
+
+    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
+        if self._rendered is None:
+            schemas = component_schemas(self._routes)
+            openapi_schema["components"] = {**openapi_schema["components"], "schemas": schemas}
+            self._rendered = msgspec.json.encode(openapi_schema)
+        return self._rendered
+
+
+def openapi_config(name: str, routes: tuple[Route, ...]) -> OpenAPIConfig:
+    schemes: Any = {
+        "accessToken": SecurityScheme(
+            type="http", scheme="bearer", bearer_format="JWT", description="Of a session answer."
+        ),
+        "adminKey": SecurityScheme(
+            type="http", scheme="bearer", description="An admin key: bak_..."
+        ),
+    }
+    return OpenAPIConfig(
+        title=name,
+        version=__version__,
+        description="Documents, sign-in and operations of this app, held by its rule files.",
+        path="/openapi.json",
+        components=Components(security_schemes=schemes),
+        render_plugins=[DescriptionPlugin(routes)],
+    )

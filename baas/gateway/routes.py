@@ -1,0 +1,211 @@
+"""The whole table: every route of the gateway, and the Litestar app made of it.
+
+What is not here does not exist. Paths outside of the API are the app's public files (`public.py`).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from litestar import Litestar
+
+from baas.database import bodies
+from baas.errors import Code
+from baas.gateway import admin, database, operations
+from baas.gateway.auth import auth_routes
+from baas.gateway.openapi import openapi_config, operation_class
+from baas.gateway.route import Route, to_litestar
+from baas.gateway.services import Services
+
+_READING: Final = (Code.LIMIT_EXCEEDED, Code.QUERY_TIMEOUT, Code.NOT_SUPPORTED)
+_WRITING: Final = (
+    Code.VALIDATION_FAILED,
+    Code.LIMIT_EXCEEDED,
+    Code.NOT_FOUND,
+    Code.CONFLICT,
+    Code.IDEMPOTENCY_MISMATCH,
+    Code.IDEMPOTENCY_IN_PROGRESS,
+    Code.NOT_SUPPORTED,
+    Code.QUERY_TIMEOUT,
+)
+
+
+def _verb(
+    verb: str, body: Any, answer: Any, summary: str, codes: tuple[Code, ...], description: str = ""
+) -> Route:
+    return Route(
+        method="POST",
+        path=f"/v1/database/{{collection:str}}/{verb}",
+        name=f"database.{verb}",
+        endpoint=database.verb_endpoint(verb),
+        access="anyone",
+        summary=summary,
+        description=description,
+        tag="database",
+        body=body,
+        answer=answer,
+        codes=codes,
+        idempotent=database.is_write(verb),
+    )
+
+
+DATABASE: Final[tuple[Route, ...]] = (
+    _verb(
+        "find",
+        bodies.FindBody,
+        bodies.FindAnswer,
+        "Find documents",
+        (*_READING, Code.CURSOR_INVALID),
+        "The documents that match the filter and that the caller may see, a page at a time.",
+    ),
+    _verb(
+        "get",
+        bodies.GetBody,
+        dict[str, Any],
+        "Get one document by id",
+        (*_READING, Code.NOT_FOUND),
+    ),
+    _verb("count", bodies.CountBody, bodies.CountAnswer, "Count documents", _READING),
+    _verb(
+        "insert",
+        bodies.InsertBody,
+        bodies.InsertAnswer,
+        "Insert one document or many",
+        _WRITING,
+        "All or nothing.",
+    ),
+    _verb(
+        "update",
+        bodies.UpdateBody,
+        bodies.UpdateAnswer,
+        "Update by id or by filter",
+        _WRITING,
+    ),
+    _verb("replace", bodies.ReplaceBody, bodies.UpdateAnswer, "Replace one document", _WRITING),
+    _verb("delete", bodies.DeleteBody, bodies.DeleteAnswer, "Delete by id or by filter", _WRITING),
+    _verb(
+        "aggregate",
+        bodies.AggregateBody,
+        bodies.AggregateAnswer,
+        "Run a pipeline over what the caller may see",
+        _READING,
+    ),
+    Route(
+        method="GET",
+        path="/v1/database/{collection:str}/documents/{id:str}",
+        name="database.document",
+        endpoint=database.get_document,
+        access="anyone",
+        summary="Get one document by id, with an entity tag",
+        tag="database",
+        answer=dict[str, Any],
+        codes=(*_READING, Code.NOT_FOUND),
+    ),
+    Route(
+        method="POST",
+        path="/v1/database/transaction",
+        name="database.transaction",
+        endpoint=database.transaction,
+        access="anyone",
+        summary="Many operations, all or nothing",
+        tag="database",
+        body=bodies.TransactionBody,
+        answer=bodies.TransactionAnswer,
+        codes=(*_WRITING, Code.TRANSACTION_CONFLICT),
+        idempotent=True,
+    ),
+)
+
+ADMIN: Final[tuple[Route, ...]] = (
+    Route(
+        method="GET",
+        path="/v1/admin/rules",
+        name="admin.rules",
+        endpoint=admin.rules_status,
+        access="admin",
+        summary="Which rules are in force",
+        tag="admin",
+        answer=admin.RulesStatus,
+    ),
+)
+
+OPERATIONS: Final[tuple[Route, ...]] = (
+    Route(
+        method="GET",
+        path="/.well-known/jwks.json",
+        name="operations.jwks",
+        endpoint=operations.jwks,
+        access="open",
+        summary="Public keys of access tokens",
+        tag="operations",
+        answer=dict[str, Any],
+    ),
+    Route(
+        method="GET",
+        path="/healthz",
+        name="operations.healthz",
+        endpoint=operations.healthz,
+        access="open",
+        summary="Whether the process is alive",
+        tag="operations",
+        answer=operations.Health,
+    ),
+    Route(
+        method="GET",
+        path="/readyz",
+        name="operations.readyz",
+        endpoint=operations.readyz,
+        access="open",
+        summary="Whether the store answers",
+        tag="operations",
+        answer=operations.Health,
+    ),
+    Route(
+        method="GET",
+        path="/metrics",
+        name="operations.metrics",
+        endpoint=operations.metrics,
+        access="open",
+        summary="Numbers for Prometheus",
+        tag="operations",
+        media="text/plain",
+    ),
+    Route(
+        method="GET",
+        path="/docs",
+        name="operations.docs",
+        endpoint=operations.docs_page,
+        access="open",
+        summary="This description as a page",
+        tag="operations",
+        documented=False,
+    ),
+    Route(
+        method="GET",
+        path="/docs/{file:str}",
+        name="operations.docs_file",
+        endpoint=operations.docs_page,
+        access="open",
+        summary="A part of that page",
+        tag="operations",
+        documented=False,
+    ),
+)
+
+
+def all_routes() -> tuple[Route, ...]:
+    return (*DATABASE, *auth_routes(), *ADMIN, *OPERATIONS)
+
+
+def make_litestar(services: Services, exception_handler: Any) -> Litestar:
+    """Litestar with every route of the table. The edge stands in front of it."""
+    routes = all_routes()
+    described = tuple(route for route in routes if route.documented)
+    return Litestar(
+        [to_litestar(route, services, operation_class(route)) for route in routes],
+        openapi_config=openapi_config(services.settings.app.name, described),
+        exception_handlers={Exception: exception_handler},
+        logging_config=None,
+        request_max_body_size=None,  # `body.read_body` is the limit, on both ways to a verb
+        debug=False,
+    )

@@ -1,0 +1,93 @@
+"""What the gateway is given to work with: the services behind the routes, and its own tools.
+
+The protocols say what the gateway uses of a service, no more; the composition root (`app.py`)
+supplies the real ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+
+from baas.clock import Clock
+from baas.gateway.actor import Addresses, Callers
+from baas.gateway.cors import Cors
+from baas.gateway.ratelimit import RateLimit, network_of
+from baas.guard import Guard
+from baas.observe.logs import LogWriter
+from baas.observe.metrics import Metrics
+from baas.ports.documents import MaybeAwaitable
+from baas.schema.actor import Actor
+from baas.settings import LimitSettings, Settings
+
+
+class Database(Protocol):
+    """`baas.database.service.DatabaseService`, as far as routes use it."""
+
+    def handle(
+        self,
+        verb: str,
+        collection: str,
+        body: bytes,
+        actor: Actor,
+        ip: str,
+        idempotency_key: str | None = None,
+    ) -> bytes | Awaitable[bytes]: ...
+
+    def get_document(
+        self, collection: str, id: str, actor: Actor, ip: str
+    ) -> MaybeAwaitable[tuple[bytes, str]]:
+        """The document as this caller may see it, and its entity tag."""
+        ...
+
+    def transaction(
+        self, body: bytes, actor: Actor, ip: str, idempotency_key: str | None = None
+    ) -> Awaitable[bytes]: ...
+
+
+class Pingable(Protocol):
+    def ping(self) -> MaybeAwaitable[None]: ...
+
+
+class RateLimits:
+    """One bucket per caller and class of routes. Admin keys are the operator's own and are not
+    counted; a token that does not hold is counted against its address, as a read."""
+
+    def __init__(self, settings: LimitSettings, clock: Clock) -> None:
+        self.auth = RateLimit(settings.rate_auth, clock.monotonic)
+        self.read = RateLimit(settings.rate_read, clock.monotonic)
+        self.write = RateLimit(settings.rate_write, clock.monotonic)
+
+    def take_read(self, actor: Actor, ip: str) -> None:
+        if actor.key is None:
+            self.read.take(actor.uid or network_of(ip))
+
+    def take_write(self, actor: Actor, ip: str) -> None:
+        if actor.key is None:
+            self.write.take(actor.uid or network_of(ip))
+
+    def take_auth(self, ip: str) -> None:
+        self.auth.take(network_of(ip))
+
+
+class Services(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything a route may use. `auth` is `baas.auth.service.AuthService`; `public` the folder
+    served at `/`, if there is one."""
+
+    settings: Settings
+    auth: Any
+    database: Database
+    store: Pingable
+    callers: Callers
+    addresses: Addresses
+    limits: RateLimits
+    cors: Cors
+    metrics: Metrics
+    logs: LogWriter
+    clock: Clock
+    guard: Guard
+    rules_stale: Callable[[], bool]
+    public: Path | None = None

@@ -1,0 +1,105 @@
+"""Rule files that change while the gateway runs.
+
+The folder is looked at a few times a second: names, sizes and times of its files, without inotify,
+which network and container file systems do not deliver. A changed book is loaded and declared to
+the store first and put in force last; one that does not load, or whose unique index meets
+duplicates, changes nothing and is shown in the log and in the metrics.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Final, TypeAlias
+
+from baas.errors import ConfigurationError
+from baas.observe.metrics import Metrics
+from baas.rules.model import RuleBook
+
+log = logging.getLogger(__name__)
+
+POLL_SECONDS: Final = 0.3
+RELOADS: Final = "baas_rule_reloads_total"
+FAILURES: Final = "baas_rule_reload_failures_total"
+STALE: Final = "baas_rules_stale"
+
+Stamp: TypeAlias = tuple[tuple[str, int, int, int], ...]
+
+
+def stamp_of(folder: Path) -> Stamp:
+    """Name, modification time, size and inode of every file; empty where there is no folder."""
+    try:
+        with os.scandir(folder) as entries:
+            found = [(entry.name, entry.stat()) for entry in entries if entry.is_file()]
+    except OSError:
+        return ()
+    return tuple(sorted((name, s.st_mtime_ns, s.st_size, s.st_ino) for name, s in found))
+
+
+class RuleWatcher:
+    """`load` reads the folder (in a thread), `apply` declares the book and puts it in force."""
+
+    def __init__(
+        self,
+        folder: Path,
+        load: Callable[[Path], RuleBook],
+        apply: Callable[[RuleBook], Awaitable[None]],
+        metrics: Metrics,
+        revision: str,
+    ) -> None:
+        self._folder = folder
+        self._load = load
+        self._apply = apply
+        self._metrics = metrics
+        self.revision = revision
+        self.stale = False
+        self._seen = stamp_of(folder)
+        metrics.counter(RELOADS, "Times that changed rule files were put in force.")
+        metrics.counter(FAILURES, "Times that changed rule files were refused.")
+        metrics.gauge(
+            STALE, "1 while the rule files differ from what is in force.", self._staleness
+        )
+
+    async def run(self) -> None:
+        """Until it is cancelled."""
+        while True:
+            await asyncio.sleep(POLL_SECONDS)
+            await self.look()
+
+    async def look(self) -> bool:
+        """One look; whether a new book is now in force.
+
+        A file that changes while it is read is seen as changed again at the next look.
+        """
+        stamp = stamp_of(self._folder)
+        if stamp == self._seen:
+            return False
+        self._seen = stamp
+        try:
+            book = await asyncio.to_thread(self._load, self._folder)
+            if book.revision == self.revision and not self.stale:
+                return False
+            await self._apply(book)
+        except ConfigurationError as fault:
+            self._refuse(str(fault))
+            return False
+        except Exception:
+            log.exception("reloading rules met an unexpected fault")
+            self._refuse("unexpected fault")
+            return False
+        self.revision = book.revision
+        self.stale = False
+        self._metrics.increment(RELOADS)
+        log.info("rules reloaded, revision %s", book.revision)
+        return True
+
+    def _refuse(self, reason: str) -> None:
+        self.stale = True
+        self._metrics.increment(FAILURES)
+        log.error("rules not reloaded, the last good ones stay in force: %s", reason)
+
+    def _staleness(self) -> float:
+        return float(self.stale)
