@@ -40,7 +40,15 @@ class App:
     """A whole gateway. `asgi` is the app for an ASGI server, its lifespan included; without one,
     `await start()` and `await stop()`."""
 
-    def __init__(self, folder: Path, settings: Settings, clock: Clock, logs: LogWriter) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        settings: Settings,
+        clock: Clock,
+        logs: LogWriter,
+        *,
+        shared: bool = False,
+    ) -> None:
         self.folder: Final = folder
         self.settings: Final = settings
         self.logs: Final = logs
@@ -49,7 +57,7 @@ class App:
         self.data_folder: Final = folder / settings.database.data
         secret = MasterSecret.load(self.data_folder, settings.server.secret)
         self.guard: Final = RuleGuard(load_rules(self.rules_folder))
-        self.store: Final = SqliteStore(self.data_folder, settings.database, clock)
+        self.store: Final = SqliteStore(self.data_folder, settings.database, clock, shared=shared)
         self.auth: Final = AuthService(self.store, settings, clock, secret)
         self.database: Final = DatabaseService(self.store, self.guard, settings, clock, secret)
         self.watcher: Final = RuleWatcher(
@@ -131,10 +139,25 @@ class App:
 
 
 def build(
-    folder: Path, settings: Settings, *, clock: Clock | None = None, logs: LogWriter | None = None
+    folder: Path,
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    logs: LogWriter | None = None,
+    shared: bool = False,
 ) -> App:
-    """The app of `folder`, not yet started. ConfigurationError for its rule files or secret."""
-    return App(folder, settings, clock or SystemClock(), logs or _log_writer(settings.observe))
+    """The app of `folder`, not yet started. ConfigurationError for its rule files or secret.
+
+    `shared`: a worker whose parent holds the data folder (`own_data_folder` of baas.cli.workers).
+    """
+    logs = logs or _log_writer(settings.observe)
+    return App(folder, settings, clock or SystemClock(), logs, shared=shared)
+
+
+def guest_store(folder: Path, settings: Settings) -> SqliteStore:
+    """The store of the app in `folder`, not yet opened, for a command line tool: it may read and
+    write beside a live gateway."""
+    return SqliteStore(folder / settings.database.data, settings.database, guest=True)
 
 
 def _log_writer(settings: ObserveSettings) -> LogWriter:

@@ -17,7 +17,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import IO, Final, Protocol
 
 from baas.cli.watch import Watch
@@ -144,10 +143,14 @@ class Supervisor:
             self._stopping = True
 
     def _start_due(self) -> None:
+        """The very first worker starts alone: it makes the tables, keys and secrets of the app."""
+        if self._workers and not self._came_up:
+            return
         now = time.monotonic()
-        for _ in [moment for moment in self._due if moment <= now]:
+        due = [moment for moment in self._due if moment <= now]
+        for moment in due if self._came_up else due[:1]:
+            self._due.remove(moment)
             self._workers.append(self._spawn())
-        self._due = [moment for moment in self._due if moment > now]
 
     def _look(self) -> bool:
         """Notes who is ready and who died; False where the app cannot start at all."""

@@ -54,7 +54,7 @@ def main() -> None:
     try:
         data = Path(plan.data) if plan.data else None
         settings = load_app_settings(folder, data, plan.overrides)
-        app = build(folder, settings, sharing=True)
+        app = build(folder, settings, shared=True)
         with asyncio.Runner(loop_factory=new_event_loop) as runner:
             runner.run(
                 run(

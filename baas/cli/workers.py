@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +15,7 @@ from baas.cli.common import data_folder
 from baas.cli.listener import listen
 from baas.cli.supervisor import Supervisor, Worker
 from baas.cli.watch import Watch
+from baas.engines.sqlite.lock import own_folder
 from baas.settings import Settings
 
 #: -P: the app's folder is no place to import the kit's own needs from.
@@ -34,7 +35,8 @@ def serve_with_workers(
     """Serves until a signal ends it; the exit code."""
     place = data_folder(folder, settings)
     with ExitStack() as stack:
-        lock = stack.enter_context(hold_data_folder(place))
+        place.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = stack.enter_context(closing(own_folder(place)))
         listener = stack.enter_context(listen(settings.server))
         plan = {
             "folder": str(folder),
@@ -46,7 +48,7 @@ def serve_with_workers(
             lambda: Worker(
                 list(COMMAND),
                 lambda ready: msgspec.json.encode({**plan, "ready": ready}),
-                (listener.fileno(), lock),
+                (listener.fileno(), lock.fileno()),
             ),
             settings.server.workers,
             announce=lambda: print(
