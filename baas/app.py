@@ -148,16 +148,10 @@ def build(
 ) -> App:
     """The app of `folder`, not yet started. ConfigurationError for its rule files or secret.
 
-    `shared`: a worker whose parent holds the data folder (`own_data_folder` of baas.cli.workers).
+    `shared`: a worker, whose parent holds the data folder.
     """
-    logs = logs or _log_writer(settings.observe)
-    return App(folder, settings, clock or SystemClock(), logs, shared=shared)
-
-
-def guest_store(folder: Path, settings: Settings) -> SqliteStore:
-    """The store of the app in `folder`, not yet opened, for a command line tool: it may read and
-    write beside a live gateway."""
-    return SqliteStore(folder / settings.database.data, settings.database, guest=True)
+    writer = logs or _log_writer(settings.observe)
+    return App(folder, settings, clock or SystemClock(), writer, shared=shared)
 
 
 def _log_writer(settings: ObserveSettings) -> LogWriter:

@@ -8,17 +8,15 @@ the API's paths, to the app's public files. Both ways to a verb end in `database
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from random import random
 from time import perf_counter
-from typing import Any, Final
-
-from litestar.exceptions import HTTPException
-from litestar.response import Response
+from typing import Any, Final, cast
 
 from baas.database.service import VERBS
-from baas.errors import Code, Problem, not_found
+from baas.errors import Problem, not_found
 from baas.gateway.actor import refuse_query_token
 from baas.gateway.admin import is_admin_path, require_admin_key
 from baas.gateway.body import ClientGone
@@ -33,12 +31,10 @@ from baas.gateway.exchange import (
     Receive,
     Scope,
     Send,
-    exchange_of,
 )
 from baas.gateway.problems import internal, render
 from baas.gateway.public import PublicFiles
 from baas.gateway.ratelimit import network_of
-from baas.gateway.route import to_response
 from baas.gateway.services import Services
 from baas.observe.logs import REQUEST_ID, Access
 
@@ -67,19 +63,25 @@ class Edge:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._litestar: AsgiApp | None = None
+        self._making: asyncio.Future[AsgiApp] | None = None
         self._public = PublicFiles(services.public)
         self._sample = services.settings.observe.access_sample
         self._log_all = self._sample >= 1
         self._log_info = services.logs.level <= logging.INFO
 
-    @property
-    def litestar(self) -> AsgiApp:
-        """Made when it is first needed: the hot path does without, and start-up too."""
+    async def litestar(self) -> AsgiApp:
+        """Made once, in a thread, so that the loop goes on serving verbs meanwhile."""
         if self._litestar is None:
-            from baas.gateway.routes import make_litestar
-
-            self._litestar = make_litestar(self._services, self.litestar_fault)
+            if self._making is None:
+                self._making = asyncio.ensure_future(asyncio.to_thread(self._make_litestar))
+            self._litestar = await asyncio.shield(self._making)
         return self._litestar
+
+    def _make_litestar(self) -> AsgiApp:
+        from baas.gateway.framework import make_litestar
+
+        app: Any = make_litestar(self._services, self.answer_for)
+        return cast("AsgiApp", app)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -147,28 +149,19 @@ class Edge:
         """HEAD is GET without the body; Litestar's router knows no HEAD of its own."""
         method = "GET" if exchange.method == "HEAD" else exchange.method
         scope = {**scope, "method": method, SCOPE_KEY: exchange}
-        await self.litestar(scope, receive, self._wrap(exchange, send))
-
-    def litestar_fault(self, request: Any, fault: Exception) -> Response[bytes]:
-        """What Litestar calls for every fault inside it: the same way to an answer."""
-        exchange = exchange_of(request.scope)
-        answer = self.answer_for(fault, exchange)
-        exchange.error = answer.error
-        return to_response(answer)
+        app = await self.litestar()
+        await app(scope, receive, self._wrap(exchange, send))
 
     def answer_for(self, fault: Exception, exchange: Exchange) -> Answer:
         """Any fault to its answer. What nobody foresaw is logged with its stack, not told."""
-        problem = fault if isinstance(fault, Problem) else _from_litestar(fault)
-        if problem is None:
+        if isinstance(fault, Problem):
+            problem = fault
+        else:
             log.error("unexpected fault in %s", exchange.route, exc_info=fault)
             problem = internal()
         if problem.code.status == 401:
             problem = self._count_failed_token(problem, exchange)
-        answer = render(problem, exchange.id)
-        if isinstance(fault, HTTPException) and "allow" in (fault.headers or {}):
-            allow = (b"allow", (fault.headers or {})["allow"].encode())
-            answer = Answer(answer.body, answer.status, (*answer.headers, allow), answer.error)
-        return answer
+        return render(problem, exchange.id)
 
     def _count_failed_token(self, problem: Problem, exchange: Exchange) -> Problem:
         """Checking a signature is dear: who sends bad tokens all the time is told to wait."""
@@ -252,23 +245,6 @@ def _is_api(path: str) -> bool:
 def _is_reserved(path: str) -> bool:
     first = path.lstrip("/").partition("/")[0].lower()
     return first in _RESERVED or path.startswith("//")
-
-
-_FROM_STATUS: Final = {
-    400: (Code.INVALID_ARGUMENT, "The request is not well formed."),
-    404: (Code.NOT_FOUND, "There is no such route."),
-    405: (Code.METHOD_NOT_ALLOWED, "This route does not take that method."),
-    413: (Code.PAYLOAD_TOO_LARGE, "The body is too large."),
-    415: (Code.UNSUPPORTED_MEDIA_TYPE, "Send JSON as application/json or text/plain."),
-}
-
-
-def _from_litestar(fault: Exception) -> Problem | None:
-    """Litestar's own refusals in our words; its text is not for strangers."""
-    if not isinstance(fault, HTTPException):
-        return None
-    known = _FROM_STATUS.get(fault.status_code)
-    return Problem(*known) if known else None
 
 
 async def _refuse_socket(receive: Receive, send: Send) -> None:

@@ -1,4 +1,4 @@
-"""A route as data, and how it becomes a Litestar handler.
+"""A route as data.
 
 Every route states who may call it. A route that is not in the table does not exist, and one without
 a statement cannot be written.
@@ -7,16 +7,12 @@ a statement cannot be written.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import msgspec
-from litestar import Request
-from litestar.enums import HttpMethod
-from litestar.handlers import HTTPRouteHandler
-from litestar.response import Response
 
 from baas.errors import Code, Problem
-from baas.gateway.exchange import Answer, Exchange, Receive, exchange_of
+from baas.gateway.exchange import Answer, Exchange, Receive
 from baas.gateway.services import Services
 
 #: `open`: no caller is needed or looked at. `anyone`: a token may be sent and must then be good;
@@ -58,47 +54,6 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     #: Whether Idempotency-Key counts here.
     idempotent: bool = False
     documented: bool = True
-
-
-_NO_PARAMS: Final[dict[str, str]] = {}
-
-
-def to_litestar(route: Route, services: Services, operation_class: Any) -> HTTPRouteHandler:
-    """The handler that Litestar routes to. The edge adds what every answer carries."""
-
-    async def handle(request: Request[Any, Any, Any]) -> Response[bytes]:
-        scope: Any = request.scope
-        exchange = exchange_of(scope)
-        exchange.route = route.name
-        params = scope.get("path_params") or _NO_PARAMS
-        query = scope.get("query_string", b"")
-        call = Call(services, exchange, request.receive, params, query)
-        return to_response(await route.endpoint(call))
-
-    handle.__name__ = route.name.replace(".", "_")
-    handler = HTTPRouteHandler(
-        route.path,
-        http_method=HttpMethod(route.method),
-        name=route.name,
-        operation_id=route.name,
-        summary=route.summary,
-        description=route.description or None,
-        tags=[route.tag],
-        status_code=200,
-        include_in_schema=route.documented,
-        operation_class=operation_class,
-    )
-    return handler(handle)
-
-
-def to_response(answer: Answer) -> Response[bytes]:
-    (_, media_type), *others = answer.headers
-    return Response(
-        answer.body,
-        status_code=answer.status,
-        media_type=media_type.decode("latin-1"),
-        headers={name.decode("latin-1"): value.decode("latin-1") for name, value in others},
-    )
 
 
 def not_yet(what: str) -> Endpoint:

@@ -1,4 +1,4 @@
-"""The whole table: every route of the gateway, and the Litestar app made of it.
+"""The whole table: every route of the gateway.
 
 What is not here does not exist. Paths outside of the API are the app's public files (`public.py`).
 """
@@ -7,15 +7,11 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from litestar import Litestar
-
 from baas.database import bodies
 from baas.errors import Code
 from baas.gateway import admin, database, operations
 from baas.gateway.auth import auth_routes
-from baas.gateway.openapi import openapi_config, operation_class
-from baas.gateway.route import Route, to_litestar
-from baas.gateway.services import Services
+from baas.gateway.route import Route
 
 _READING: Final = (Code.LIMIT_EXCEEDED, Code.QUERY_TIMEOUT, Code.NOT_SUPPORTED)
 _WRITING: Final = (
@@ -195,17 +191,3 @@ OPERATIONS: Final[tuple[Route, ...]] = (
 
 def all_routes() -> tuple[Route, ...]:
     return (*DATABASE, *auth_routes(), *ADMIN, *OPERATIONS)
-
-
-def make_litestar(services: Services, exception_handler: Any) -> Litestar:
-    """Litestar with every route of the table. The edge stands in front of it."""
-    routes = all_routes()
-    described = tuple(route for route in routes if route.documented)
-    return Litestar(
-        [to_litestar(route, services, operation_class(route)) for route in routes],
-        openapi_config=openapi_config(services.settings.app.name, described),
-        exception_handlers={Exception: exception_handler},
-        logging_config=None,
-        request_max_body_size=None,  # `body.read_body` is the limit, on both ways to a verb
-        debug=False,
-    )
