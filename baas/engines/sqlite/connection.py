@@ -1,0 +1,143 @@
+"""Opening the database file: the pragmas and functions that every connection has."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import apsw
+
+from baas.engines.sqlite.catalogue import Catalogue
+from baas.engines.sqlite.compile import MATCH, REGEXP
+from baas.engines.sqlite.keys import CONTAINER_KEY, container_key
+from baas.engines.sqlite.sort import SORT, sort_key
+from baas.errors import Code, Problem
+from baas.query.patterns import compile_pattern
+from baas.schema.values import Document, decode
+
+#: The name of the database file in the data folder.
+FILE: Final = "db.sqlite3"
+#: SQLite instructions between two looks at the clock; some tens of microseconds.
+_STEPS: Final = 2000
+_CACHE_KIB: Final = 16 * 1024
+_MAP_BYTES: Final = 256 * 1024**2
+#: Statements kept prepared per connection; shapes beyond it are prepared again.
+_STATEMENTS: Final = 400
+#: Only opening may sleep for another process (WAL recovery after a crash); milliseconds.
+_OPENING_TIMEOUT_MS: Final = 10_000
+
+Durability = Literal["full", "normal"]
+
+
+class Database:
+    """One connection. Used by one thread at a time.
+
+    `catalogue` is a function, because whoever owns the connection replaces its catalogue.
+    """
+
+    def __init__(
+        self, folder: Path, durability: Durability, catalogue: Callable[[], Catalogue]
+    ) -> None:
+        self.raw = open_connection(folder / FILE, durability)
+        self.catalogue = catalogue
+        self._deadline = 0.0
+        self._budget = 0.0
+        match: Any = self._match  # apsw's types know no function of certain arguments
+        self.raw.create_scalar_function(MATCH, match, 2)
+        self.raw.set_progress_handler(self._over_budget, _STEPS)
+
+    def allow(self, seconds: float) -> None:
+        """From now on a statement that runs longer raises apsw.InterruptError; 0 lifts that.
+
+        The clock is first read when a statement has run for a while, so short ones pay nothing.
+        """
+        self._budget = seconds
+        self._deadline = 0.0
+
+    def stop(self) -> None:
+        """Interrupts the statement under way; from any thread."""
+        self.raw.interrupt()
+
+    def rows(self, sql: str, params: Any = ()) -> list[Any]:
+        """The first column of every row."""
+        return [row[0] for row in self.raw.execute(sql, params).fetchall()]
+
+    def lookup(self, collection: str, id: str) -> Document | None:
+        """`Lookups`: another document in the state of this connection's transaction."""
+        info = self.catalogue().get(collection)
+        if info is None:
+            return None
+        body = self.raw.execute(info.get_sql, (id,)).get
+        return None if body is None else decode(body)
+
+    def close(self) -> None:
+        self.raw.close()
+
+    def _match(self, predicate: Any, text: str) -> bool | None:
+        verdict: bool | None = predicate(decode(text), self.lookup)
+        return verdict
+
+    def _over_budget(self) -> bool:
+        if not self._budget:
+            return False
+        now = time.monotonic()
+        if not self._deadline:
+            self._deadline = now + self._budget
+        return now > self._deadline
+
+
+@lru_cache(maxsize=512)
+def _pattern(pattern: str, flags: str) -> Callable[[str], Any]:
+    search: Callable[[str], Any] = compile_pattern(pattern, flags).search
+    return search
+
+
+def _regexp(pattern: str, flags: str, text: str) -> bool:
+    return bool(_pattern(pattern, flags)(text))
+
+
+_FUNCTIONS: Final[tuple[tuple[str, Any, int], ...]] = (
+    (CONTAINER_KEY, container_key, 1),
+    (SORT, sort_key, 3),
+    (REGEXP, _regexp, 3),
+)
+
+
+def open_connection(path: Path, durability: Durability = "full") -> apsw.Connection:
+    """A connection with the kit's pragmas; creates the file. apsw.Error where it cannot."""
+    connection = apsw.Connection(str(path), statementcachesize=_STATEMENTS)
+    try:
+        for name, function, arguments in _FUNCTIONS:
+            connection.create_scalar_function(name, function, arguments, deterministic=True)
+        connection.set_busy_timeout(_OPENING_TIMEOUT_MS)
+        set_pragmas(connection, durability)
+        connection.set_busy_timeout(0)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def set_pragmas(connection: apsw.Connection, durability: Durability) -> None:
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute(f"PRAGMA synchronous={'FULL' if durability == 'full' else 'NORMAL'}")
+    connection.execute("PRAGMA wal_autocheckpoint=0")
+    connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
+    connection.execute(f"PRAGMA mmap_size={_MAP_BYTES}")
+    connection.execute("PRAGMA temp_store=MEMORY")
+    # A statement that names a column that is not there is a fault, never a string.
+    connection.config(apsw.SQLITE_DBCONFIG_DQS_DML, 0)
+    connection.config(apsw.SQLITE_DBCONFIG_DQS_DDL, 0)
+
+
+def unavailable() -> Problem:
+    """What a caller is told where the file or the disk fails; the log has the rest."""
+    return Problem(Code.UNAVAILABLE, "The database cannot serve this now.", retry_after=1.0)
+
+
+def is_stale(error: apsw.Error) -> bool:
+    """Whether a statement named a table of an earlier generation."""
+    return isinstance(error, apsw.SQLError) and "no such table: c" in str(error)

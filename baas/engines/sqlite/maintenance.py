@@ -1,0 +1,181 @@
+"""Background work on the data: expired documents, the feed's tail, old idempotency records.
+
+All of it is small transactions through the one writer. Several processes on one folder may each do
+it: what one has removed, the next finds gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+import apsw
+
+from baas.engines.sqlite.connection import Database
+from baas.engines.sqlite.keys import encode_key, key_sql, kind_bounds
+from baas.engines.sqlite.readers import Readers
+from baas.engines.sqlite.steps import Transaction
+from baas.engines.sqlite.writer import Writer
+from baas.errors import Problem
+from baas.ports.documents import DELETE, KEEP, Change, Lookups, Outcome, WriteInfo
+from baas.schema.model import CollectionSpec
+from baas.schema.values import Document, Kind, Path, date_from_ms, is_date
+
+if TYPE_CHECKING:
+    from baas.engines.sqlite.store import SqliteStore
+
+_log: Final = logging.getLogger("baas.sqlite")
+#: Seconds between two rounds.
+INTERVAL: Final = 15.0
+#: Documents or rows that one transaction removes, so that no other write waits long.
+_BATCH: Final = 200
+_HOUR_MS: Final = 3_600_000
+
+#: Rows of the feed up to the one where the images of newer rows fill the allowance, but the last.
+_OVER_BYTES: Final = """
+SELECT max(seq) FROM (
+  SELECT seq, sum(octet_length(ifnull(before,x'')) + octet_length(ifnull(after,x'')))
+    OVER (ORDER BY seq DESC) AS held FROM baas_feed)
+WHERE held > ?
+"""
+_TOO_OLD: Final = "SELECT max(seq) FROM baas_feed WHERE time < ?"
+
+
+class Maintenance:
+    def __init__(self, store: SqliteStore, readers: Readers, writer: Writer) -> None:
+        self._store = store
+        self._readers = readers
+        self._writer = writer
+        self._ttl: dict[str, Path] = {}
+        #: The least cap that a batch has asked for (`Once.keep_records`), once one has.
+        self.keep_records: int | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.get_running_loop().create_task(self._run())
+
+    def remember(self, collections: Mapping[str, CollectionSpec]) -> None:
+        """Which documents expire, from their declarations."""
+        for name, spec in collections.items():
+            self._ttl.pop(name, None)
+            if spec.ttl is not None:
+                self._ttl[name] = spec.ttl
+
+    async def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(INTERVAL)
+            try:
+                await self.run_once()
+            except (Problem, apsw.Error) as error:
+                _log.warning("maintenance will be tried again: %r", error)
+
+    async def run_once(self) -> None:
+        """One round: everything that is due now is done when this returns."""
+        for collection, path in list(self._ttl.items()):
+            while await self._expire(collection, path):
+                pass
+        await self._prune_feed()
+        await self._forget_answers()
+
+    # -- expired documents -------------------------------------------------------------------------
+
+    async def _expire(self, collection: str, path: Path) -> bool:
+        """Removes some expired documents by ordinary writes; whether there may be more."""
+        now = self._store.clock.now_ms()
+        ids = await self._readers.in_thread(lambda db: _expired(db, collection, path, now))
+        steps = tuple(Change(collection=collection, id=id, apply=_Expire(path, now)) for id in ids)
+        if steps:
+            await self._writer.write(steps, WriteInfo(), None)
+        return len(ids) == _BATCH
+
+    # -- the feed ----------------------------------------------------------------------------------
+
+    async def _prune_feed(self) -> None:
+        settings = self._store.settings
+        oldest = self._store.clock.now_ms() - int(settings.feed_keep_hours * _HOUR_MS)
+        end = await self._readers.in_thread(
+            lambda db: _prune_end(db, oldest, settings.feed_keep_bytes)
+        )
+        while end and await self._writer.exclusive(lambda tx: _prune(tx, end)):
+            pass
+
+    # -- idempotency -------------------------------------------------------------------------------
+
+    async def _forget_answers(self) -> None:
+        now, keep = self._store.clock.now_ms(), self.keep_records
+        if await self._readers.in_thread(lambda db: _answers_due(db, now, keep)):
+            while await self._writer.exclusive(lambda tx: _forget(tx, now, keep)):
+                pass
+
+
+class _Expire:
+    """Deletes the document unless it was given a later date meanwhile."""
+
+    def __init__(self, path: Path, now_ms: int) -> None:
+        self._path = path
+        self._now = date_from_ms(now_ms)["$date"]
+
+    def __call__(self, document: Document | None, lookups: Lookups) -> Outcome:
+        value: Any = document
+        for name in self._path:
+            value = value.get(name) if type(value) is dict else None
+        return DELETE if is_date(value) and value["$date"] <= self._now else KEEP
+
+
+def _expired(database: Database, collection: str, path: Path, now_ms: int) -> list[str]:
+    info = database.catalogue().get(collection)
+    if info is None:
+        return []
+    key, (low, _) = key_sql(path), kind_bounds(Kind.DATE)
+    where = f"{key} >= {low} AND {key} <= ?"
+    sql = f"SELECT id FROM {info.table} WHERE {where} LIMIT {_BATCH}"
+    return database.rows(sql, (encode_key(date_from_ms(now_ms)),))
+
+
+def _prune_end(database: Database, oldest: int, keep_bytes: int) -> int:
+    """The last row to go; 0 if none. Never the last row of all, which carries the numbering."""
+    execute = database.raw.execute
+    ends: tuple[Any, ...] = (
+        execute(_TOO_OLD, (oldest,)).get,
+        execute(_OVER_BYTES, (keep_bytes,)).get,
+    )
+    last: int = execute("SELECT ifnull(max(seq),0) FROM baas_feed").get
+    return min(max(end or 0 for end in ends), last - 1)
+
+
+def _prune(transaction: Transaction, end: int) -> bool:
+    """Removes the oldest rows up to `end`, some at a time; whether there is more to do."""
+    transaction.execute(
+        "DELETE FROM baas_feed WHERE seq <= min(?, (SELECT min(seq) FROM baas_feed) + ?)",
+        (end, _BATCH),
+    )
+    first = transaction.execute("SELECT min(seq) FROM baas_feed").get
+    return first is not None and first <= end
+
+
+def _answers_due(database: Database, now_ms: int, keep: int | None) -> bool:
+    execute = database.raw.execute
+    expired = "SELECT EXISTS(SELECT 1 FROM baas_once WHERE expires<=?)"
+    if execute(expired, (now_ms,)).get:
+        return True
+    return keep is not None and execute("SELECT count(*) FROM baas_once").get > keep
+
+
+def _forget(transaction: Transaction, now_ms: int, keep: int | None) -> bool:
+    """Removes expired records, then the oldest over the cap; whether there is more to do."""
+    execute = transaction.execute
+    by_age = "SELECT rowid FROM baas_once WHERE expires<=? ORDER BY expires LIMIT ?"
+    execute(f"DELETE FROM baas_once WHERE rowid IN ({by_age})", (now_ms, _BATCH))
+    removed = transaction.database.raw.changes()
+    over = 0 if keep is None else execute("SELECT count(*) FROM baas_once").get - keep
+    if over > 0:
+        oldest = "SELECT rowid FROM baas_once ORDER BY expires, rowid LIMIT ?"
+        execute(f"DELETE FROM baas_once WHERE rowid IN ({oldest})", (min(over, _BATCH),))
+    return removed == _BATCH or over > _BATCH
