@@ -154,6 +154,12 @@ def build(
     return App(folder, settings, clock or SystemClock(), writer, shared=shared)
 
 
+def guest_store(folder: Path, settings: Settings) -> SqliteStore:
+    """The store of the app in `folder`, not yet opened, for a command line tool: it may read and
+    write beside a live gateway."""
+    return SqliteStore(folder / settings.database.data, settings.database, guest=True)
+
+
 def _log_writer(settings: ObserveSettings) -> LogWriter:
     form = settings.log_format
     if form == "auto":

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import IO, TYPE_CHECKING
 
 import click
 
 from baas.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from baas.engines.sqlite.store import SqliteStore
 
 #: `--data DIR` of every verb that touches data.
 data_option = click.option(
@@ -34,3 +40,33 @@ def load_app_settings(
 def data_folder(folder: Path, settings: Settings) -> Path:
     """Where this app's data lies."""
     return folder / settings.database.data
+
+
+@asynccontextmanager
+async def open_store(settings: Settings) -> AsyncIterator[SqliteStore]:
+    """The documents of the app in the current folder; a gateway may be running beside."""
+    from baas.app import guest_store  # the whole gateway: not for `--help`
+
+    store = guest_store(Path.cwd(), settings)
+    await store.open()
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[IO[bytes]]:
+    """A new file, readable by its owner alone, that takes its name (replacing a file of that name)
+    once it is written and on the disk; on a fault nothing is left."""
+    with NamedTemporaryFile(
+        dir=path.absolute().parent, prefix=f".{path.name}.", delete=False
+    ) as file:
+        try:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+            Path(file.name).replace(path)
+        except BaseException:
+            Path(file.name).unlink(missing_ok=True)
+            raise
