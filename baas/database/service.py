@@ -1,0 +1,100 @@
+"""The database service: verbs on collections, transactions, a document with its ETag.
+
+Framework-free: the dispatcher, the declared routes and other callers hand it bytes and get bytes.
+A request goes straight down: body -> query -> guard -> store, and its answer straight back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import Final
+
+from baas.clock import Clock
+from baas.database import reads
+from baas.database.bodies import BodyDecoder, GetBody, TransactionBody
+from baas.database.context import Call, Context, check_collection
+from baas.database.cursors import KeySource
+from baas.database.reads import Tagged
+from baas.database.transaction import transaction
+from baas.database.verbs import VERBS
+from baas.errors import not_found
+from baas.guard import Guard
+from baas.ports.documents import DocumentStore, MaybeAwaitable
+from baas.schema.actor import Actor
+from baas.settings import Settings
+
+__all__ = ["VERBS", "DatabaseService", "Tagged"]
+
+_decode_transaction: Final = BodyDecoder(TransactionBody)
+_decode_get: Final = BodyDecoder(GetBody)
+
+
+class DatabaseService:
+    """One per process. Every method raises Problem, at once or from its awaitable."""
+
+    def __init__(
+        self,
+        store: DocumentStore,
+        guard: Guard,
+        settings: Settings,
+        clock: Clock,
+        secret: KeySource,
+    ) -> None:
+        self._context = Context(store, guard, settings, clock, secret)
+
+    def handle(
+        self,
+        verb: str,
+        collection: str,
+        body: bytes,
+        actor: Actor,
+        ip: str,
+        idempotency_key: str | None = None,
+    ) -> MaybeAwaitable[bytes]:
+        """The answer's JSON to `POST /v1/database/{collection}/{verb}`, always a 200.
+
+        Returned at once where nothing waits: reads that the store serves inline. `ip` is the
+        caller's address as text, for rules.
+        """
+        entry = VERBS.get(verb)
+        if entry is None:
+            raise not_found("There is no such database verb.")
+        check_collection(collection)
+        call = self._call(collection, body, actor, ip, idempotency_key)
+        return entry.run(self._context, call, entry.decode(body))
+
+    def transaction(
+        self, body: bytes, actor: Actor, ip: str, idempotency_key: str | None = None
+    ) -> Awaitable[bytes]:
+        """The answer to `POST /v1/database/transaction`."""
+        call = self._call("", body, actor, ip, idempotency_key)
+        return transaction(self._context, call, _decode_transaction(body)).run()
+
+    def get_document(
+        self, collection: str, id: str, actor: Actor, ip: str
+    ) -> MaybeAwaitable[Tagged]:
+        """The answer to `GET /v1/database/{collection}/documents/{id}`, with its ETag."""
+        check_collection(collection)
+        call = self._call(collection, b"", actor, ip, None)
+        return reads.get_tagged(self._context, call, GetBody(id=id))
+
+    def get_tagged(
+        self, collection: str, body: bytes, actor: Actor, ip: str
+    ) -> MaybeAwaitable[Tagged]:
+        """The answer of the verb `get`, with the ETag that `expect` in a transaction compares.
+
+        The tag is of the whole document as the caller sees it, also where `fields` asks for less.
+        """
+        check_collection(collection)
+        call = self._call(collection, body, actor, ip, None)
+        return reads.get_tagged(self._context, call, _decode_get(body))
+
+    def _call(self, collection: str, body: bytes, actor: Actor, ip: str, key: str | None) -> Call:
+        return Call(
+            collection=collection,
+            actor=actor,
+            ip=ip,
+            now_ms=self._context.clock.now_ms(),
+            body=body,
+            idempotency_key=key,
+        )
