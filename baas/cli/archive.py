@@ -11,7 +11,7 @@ import shutil
 import tarfile
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import IO, Final
 
 import msgspec
 
@@ -107,7 +107,7 @@ def _unpack(source: Path, work: Path) -> tuple[About, bytes | None]:
     return about, secret
 
 
-def _member(archive: tarfile.TarFile, name: str) -> io.BufferedReader | tarfile.ExFileObject:
+def _member(archive: tarfile.TarFile, name: str) -> IO[bytes]:
     found = archive.extractfile(name)
     if found is None:
         raise KeyError(f"{name} is not a file")

@@ -1,0 +1,155 @@
+"""`baas doctor`: what would keep this app from running, each with what to do about it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final, Literal
+
+import click
+import msgspec
+
+from baas import __version__
+from baas.cli.common import data_folder, data_option, load_app_settings
+from baas.errors import ConfigurationError
+from baas.settings import Settings
+
+Verdict = Literal["ok", "note", "fault"]
+LEAST_PYTHON: Final = (3, 11)
+#: Free space below which a growing database soon stops.
+LEAST_FREE_MIB: Final = 500
+_OTHERS: Final = 0o077
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """`note` is worth knowing, `fault` keeps the app from running."""
+
+    verdict: Verdict
+    text: str
+
+
+@click.command()
+@data_option
+def doctor(data: Path | None) -> None:
+    """Look for what would keep this app from running.
+
+    Reads only; a gateway may be running. Exit code 1 if anything is at fault.
+    """
+    findings = list(examine(Path.cwd(), data))
+    for finding in findings:
+        click.echo(f"{finding.verdict:<6} {finding.text}")
+    if any(finding.verdict == "fault" for finding in findings):
+        raise SystemExit(1)
+
+
+def examine(folder: Path, data: Path | None) -> Iterator[Finding]:
+    """All checks, as far as they can be made: without settings nothing below can be looked at."""
+    yield _python()
+    yield _sqlite()
+    try:
+        settings = load_app_settings(folder, data)
+    except ConfigurationError as fault:
+        yield Finding("fault", f"settings: {fault}")
+        return
+    yield Finding("ok", f"settings: app {settings.app.name}")
+    place = data_folder(folder, settings)
+    checks: tuple[Callable[[], Finding], ...] = (
+        lambda: _rules(folder, settings),
+        lambda: _folder(place),
+        lambda: _space(place),
+        lambda: _secret(place, settings),
+        lambda: _port(settings, in_use=_in_use(place)),
+    )
+    for check in checks:
+        try:
+            yield check()
+        except ConfigurationError as fault:
+            yield Finding("fault", str(fault))
+
+
+def _python() -> Finding:
+    text = f"baas {__version__} on Python {platform.python_version()}, {platform.platform()}"
+    return Finding("ok" if sys.version_info >= LEAST_PYTHON else "fault", text)
+
+
+def _sqlite() -> Finding:
+    import apsw
+
+    return Finding(
+        "ok", f"SQLite {apsw.sqlite_lib_version()}, bundled (apsw {apsw.apsw_version()})"
+    )
+
+
+def _rules(folder: Path, settings: Settings) -> Finding:
+    from baas.rules.load import load_rules
+
+    book = load_rules(folder / settings.app.rules)
+    text = f"rules: {len(book.collections)} collections"
+    if not book.collections:
+        return Finding("note", f"{text}: every request for documents will be denied")
+    if book.advice:
+        return Finding("note", f"{text}, {len(book.advice)} warnings: baas rules check")
+    return Finding("ok", text)
+
+
+def _folder(place: Path) -> Finding:
+    nearest = _nearest(place)
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        return Finding("fault", f"data: {nearest} cannot be written by this user")
+    if not place.is_dir():
+        return Finding("ok", f"data: {place} will be made")
+    if _in_use(place):
+        return Finding("ok", f"data: {place}, in use by a gateway now")
+    return Finding("ok", f"data: {place}")
+
+
+def _space(place: Path) -> Finding:
+    free = shutil.disk_usage(_nearest(place)).free // 1024**2
+    return Finding("ok" if free >= LEAST_FREE_MIB else "note", f"space: {free:,} MiB free")
+
+
+def _nearest(place: Path) -> Path:
+    """The folder, or the one in which it would be made."""
+    return next(path for path in (place.absolute(), *place.absolute().parents) if path.exists())
+
+
+def _in_use(place: Path) -> bool:
+    from baas.engines.sqlite.lock import OWNER, own_folder
+
+    if not (place / OWNER).exists():
+        return False
+    try:
+        own_folder(place).close()
+    except ConfigurationError:
+        return True
+    return False
+
+
+def _secret(place: Path, settings: Settings) -> Finding:
+    from baas.secret import FILE_NAME, check_strength
+
+    if settings.server.secret:
+        check_strength(settings.server.secret, "server.secret")
+        return Finding("ok", "secret: from the settings")
+    path = place / FILE_NAME
+    if not path.exists():
+        return Finding("ok", "secret: will be made at the first start")
+    if path.stat().st_mode & _OTHERS:
+        return Finding("fault", f"secret: others may read {path}: chmod 600 {path}")
+    return Finding("ok", f"secret: {path}")
+
+
+def _port(settings: Settings, *, in_use: bool) -> Finding:
+    server = settings.server
+    family = socket.AF_INET6 if ":" in server.host else socket.AF_INET
+    try:
+        socket.create_server((server.host, server.port), family=family).close()
+    except OSError as fault:
+        text = f"address: {server.host} port {server.port}: {fault.strerror or fault}"
+        return Finding("note" if in_use else "fault", text)
+    return Finding("ok", f"address: {server.host} port {server.port} is free")
