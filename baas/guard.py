@@ -8,15 +8,28 @@ runs between reading and writing. There is no other way in.
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections import OrderedDict
+from typing import Any, Final, Protocol
 
 import msgspec
 
+from baas.errors import denied, not_found
 from baas.ports.documents import Lookups
-from baas.query.ast import Filter, Sort
+from baas.query import expr as e
+from baas.query.ast import ALWAYS, And, Filter, Never, Sort, both
+from baas.query.conditions import Compiled, Env, Instant, compile
+from baas.query.fields import paths_in_filter, paths_in_sort
+from baas.query.implies import implies
+from baas.rules.masks import NO_MASKS, CallerMasks, NoMasks, masks_for
 from baas.rules.model import CollectionRules, Operation, RuleBook
+from baas.rules.render import as_query
+from baas.rules.residual import Known, possible, reduce, to_filter
 from baas.schema.actor import Actor
 from baas.schema.values import Document, Path, Value
+
+#: Reduced rules kept: one per collection, operation and kind of caller in use.
+_CACHE_SIZE: Final = 10_000
+_REFUSAL: Final = "The rules do not allow this."
 
 
 class RequestFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -137,3 +150,300 @@ class Guard(Protocol):
     ) -> WriteDecision:
         """As `read`, for CREATE, UPDATE and DELETE; `filter` is ALWAYS for writes by id."""
         ...
+
+
+# -- the one implementation -----------------------------------------------------------------------
+
+
+class RuleGuard:
+    """The guard over a book of rules. Setting `book` changes everything at once: what was decided
+    stays decided, what is asked next meets the new rules.
+
+    A rule that speaks of nothing but the caller and the document is reduced once per caller
+    (`Actor.cache_key`) and kept; one that speaks of `request`, `now` or another document is
+    reduced for each request.
+    """
+
+    def __init__(self, book: RuleBook) -> None:
+        self._state = _State(book)
+
+    @property
+    def book(self) -> RuleBook:
+        return self._state.book
+
+    @book.setter
+    def book(self, book: RuleBook) -> None:
+        self._state = _State(book)
+
+    def rules_of(self, collection: str) -> CollectionRules | None:
+        return self._state.book.collections.get(collection)
+
+    def read(
+        self,
+        operation: Operation,
+        collection: str,
+        actor: Actor,
+        request: RequestFacts,
+        filter: Filter,
+        sort: Sort,
+        lookups: Lookups,
+        by_id: bool = False,
+    ) -> ReadDecision:
+        if actor.trusted:
+            return ReadDecision(filter, ALWAYS, NO_MASKS)
+        plan = self._state.read_plan(operation, collection, actor, request, lookups)
+        if plan.simple:
+            if filter is ALWAYS:
+                return plan.decision
+            return ReadDecision(both(filter, plan.rule), plan.rule, NO_MASKS)
+        return plan.decide(operation, actor, filter, sort, by_id)
+
+    def write(
+        self,
+        operation: Operation,
+        collection: str,
+        actor: Actor,
+        request: RequestFacts,
+        filter: Filter,
+        lookups: Lookups,
+        by_id: bool = False,
+    ) -> WriteDecision:
+        if actor.trusted:
+            return TrustedWrite(filter)
+        plan = self._state.write_plan(operation, collection, actor, request, lookups)
+        return plan.decide(actor, filter, by_id)
+
+
+class TrustedWrite:
+    """The decision for callers whom no rule binds."""
+
+    __slots__ = ("filter", "masks")
+
+    def __init__(self, filter: Filter) -> None:
+        self.filter = filter
+        self.masks: Masks = NO_MASKS
+
+    def check_stored(self, document: Document | None, lookups: Lookups) -> Document:
+        if document is None:
+            raise not_found()
+        return document
+
+    def check_result(self, before: Document | None, after: Document, lookups: Lookups) -> None:
+        return None
+
+
+class _State:
+    """One book and what was reduced from it."""
+
+    def __init__(self, book: RuleBook) -> None:
+        self.book = book
+        self._plans: OrderedDict[tuple[Operation, str, str], Any] = OrderedDict()
+        self._passing: dict[tuple[Operation, str], bool] = {}
+
+    def read_plan(
+        self,
+        operation: Operation,
+        collection: str,
+        actor: Actor,
+        request: RequestFacts,
+        lookups: Lookups,
+    ) -> _ReadPlan:
+        key = (operation, collection, actor.cache_key)
+        plan = self._plans.get(key)
+        if plan is None:
+            rules = self._rules(collection)
+            known = Known(_variables(operation, actor, request), lookups)
+            plan = _ReadPlan(rules, operation, known)
+            self._keep(key, plan)
+        if plan.denied:
+            raise denied(_REFUSAL)
+        return plan
+
+    def write_plan(
+        self,
+        operation: Operation,
+        collection: str,
+        actor: Actor,
+        request: RequestFacts,
+        lookups: Lookups,
+    ) -> _WritePlan:
+        key = (operation, collection, actor.cache_key)
+        plan = self._plans.get(key)
+        if plan is None:
+            rules = self._rules(collection)
+            plan = _WritePlan(rules, operation, _variables(operation, actor, request), lookups)
+            self._keep(key, plan)
+        if plan.denied:
+            raise denied(_REFUSAL)
+        return plan
+
+    def _rules(self, collection: str) -> CollectionRules:
+        rules = self.book.collections.get(collection)
+        if rules is None:
+            raise denied(_REFUSAL)
+        return rules
+
+    def _keep(self, key: tuple[Operation, str, str], plan: Any) -> None:
+        """Keeps a plan that every request of this caller may share; past the size the oldest goes."""
+        operation, collection, caller = key
+        if not caller or self._changes(operation, collection):
+            return
+        self._plans[key] = plan
+        if len(self._plans) > _CACHE_SIZE:
+            self._plans.popitem(last=False)
+
+    def _changes(self, operation: Operation, collection: str) -> bool:
+        """Whether what is decided may differ between two requests of one caller."""
+        key = (operation, collection)
+        if key not in self._passing:
+            rules = self.book.collections[collection]
+            used = [rules.rules[operation].expr, rules.rules[Operation.READ].expr]
+            used += [r.expr for mask in rules.masks for r in (mask.read, mask.write) if r]
+            self._passing[key] = any(_is_passing(expr) for expr in used)
+        return self._passing[key]
+
+
+_PASSING: Final = frozenset(("request", "now"))
+
+
+def _is_passing(expr: e.Expr) -> bool:
+    if isinstance(expr, (e.Lookup, e.LookupExists)):
+        return True
+    if isinstance(expr, e.Variable) and expr.name in _PASSING:
+        return True
+    return any(_is_passing(child) for child in e.children(expr))
+
+
+def _variables(operation: Operation, actor: Actor, request: RequestFacts) -> dict[str, Any]:
+    now = Instant(request.time_ms)
+    facts = {
+        "data": request.data,
+        "ip": request.ip,
+        "time": now,
+        "fields": None if request.fields is None else list(request.fields),
+        "operation": operation.value,
+    }
+    return {"auth": actor.as_rule_value(), "request": facts, "now": now}
+
+
+def _every_path(path: Path) -> bool:
+    return True
+
+
+def _check_implied(filter: Filter, rule: Filter, uid: str | None) -> None:
+    """Mode `reject`: PERMISSION_DENIED naming the first condition that the query does not ask for.
+
+    Lenient about arrays (`published: true` also finds `[true]`): the rule is added to the query
+    all the same, so nothing more is found by that.
+    """
+    for item in rule.items if isinstance(rule, And) else (rule,):
+        if not implies(filter, item, _every_path):
+            raise denied(
+                f"The query must ask for what the rule allows: add {as_query(item, uid)} to where."
+            )
+
+
+class _ReadPlan:
+    """A read rule reduced for one caller."""
+
+    __slots__ = ("decision", "denied", "masks", "reject", "rule", "simple")
+
+    def __init__(self, rules: CollectionRules, operation: Operation, known: Known) -> None:
+        self.rule = to_filter(reduce(rules.rules[operation].expr, known))
+        self.denied = isinstance(self.rule, Never)
+        self.masks: CallerMasks | NoMasks = masks_for(rules.masks, known)
+        self.reject = rules.mode == "reject"
+        self.simple = not self.reject and self.masks.hides_nothing
+        self.decision = ReadDecision(self.rule, self.rule, self.masks)
+
+    def decide(
+        self, operation: Operation, actor: Actor, filter: Filter, sort: Sort, by_id: bool
+    ) -> ReadDecision:
+        if self.reject and not by_id:
+            _check_implied(filter, self.rule, actor.uid)
+        whole = both(filter, self.rule)
+        if self.masks.hides_nothing:
+            return ReadDecision(whole, self.rule, self.masks)
+        used = paths_in_filter(filter) | paths_in_sort(sort)
+        if operation is Operation.AGGREGATE:
+            whole = self.rule if self.masks.touches(used) else whole
+        else:
+            self.masks.check_used(used, whole)
+        return ReadDecision(whole, self.rule, self.masks)
+
+
+class _WritePlan:
+    """A write rule reduced for one caller. Documents that it looks up are left to the moment of
+    the write itself; here they only serve to refuse early."""
+
+    __slots__ = (
+        "_allowed",
+        "_result",
+        "_visible",
+        "bound",
+        "denied",
+        "is_create",
+        "masks",
+        "reject",
+    )
+
+    def __init__(
+        self,
+        rules: CollectionRules,
+        operation: Operation,
+        variables: dict[str, Any],
+        lookups: Lookups,
+    ) -> None:
+        known = Known(variables)
+        rule = rules.rules[operation].expr
+        rest = reduce(rule, known)
+        visible = reduce(rules.rules[Operation.READ].expr, known)
+        allowed = possible(rest)
+        self.is_create = operation is Operation.CREATE
+        now_known = reduce(rest, Known(variables, lookups))
+        self.denied = isinstance(to_filter(possible(now_known)), Never)
+        self.bound = both(to_filter(visible), to_filter(allowed))
+        self.masks: CallerMasks | NoMasks = masks_for(rules.masks, known)
+        self.reject = rules.mode == "reject"
+        self._visible: Compiled = compile(visible)
+        self._allowed: Compiled = compile(allowed)
+        self._result: Compiled = compile(rest)
+
+    def decide(self, actor: Actor, filter: Filter, by_id: bool) -> WriteDecision:
+        if self.is_create or by_id:
+            return RuleWrite(self, both(filter, self.bound))
+        if self.reject:
+            _check_implied(filter, self.bound, actor.uid)
+        whole = both(filter, self.bound)
+        if not self.masks.hides_nothing:
+            self.masks.check_used(paths_in_filter(filter), whole)
+        return RuleWrite(self, whole)
+
+    def check_stored(self, document: Document | None, lookups: Lookups) -> Document:
+        env = Env(document, None, None, lookups)
+        if document is None or self._visible(env) is not True:
+            raise not_found()
+        if self._allowed(env) is not True:
+            raise denied(_REFUSAL)
+        return document
+
+    def check_result(self, before: Document | None, after: Document, lookups: Lookups) -> None:
+        if self._result(Env(before, after, None, lookups)) is not True:
+            raise denied(_REFUSAL)
+
+
+class RuleWrite:
+    """The decision for one write of a caller whom rules bind."""
+
+    __slots__ = ("_plan", "filter", "masks")
+
+    def __init__(self, plan: _WritePlan, filter: Filter) -> None:
+        self._plan = plan
+        self.filter = filter
+        self.masks: Masks = plan.masks
+
+    def check_stored(self, document: Document | None, lookups: Lookups) -> Document:
+        return self._plan.check_stored(document, lookups)
+
+    def check_result(self, before: Document | None, after: Document, lookups: Lookups) -> None:
+        self._plan.check_result(before, after, lookups)

@@ -229,7 +229,8 @@ def member_chain(node: e.Expr) -> tuple[e.Expr, Path]:
     """`a.b.c` as what stands first and the names behind it."""
     path: Path = ()
     while isinstance(node, e.Member):
-        node, path = node.target, (node.name, *path)
+        path = (node.name, *path)
+        node = node.target
     return node, path
 
 
