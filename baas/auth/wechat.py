@@ -98,11 +98,11 @@ class Wechat:
         connection = kind(base.hostname, base.port, timeout=self._timeout)
         try:
             connection.request("GET", target, headers={"Accept": "application/json"})
-            response = connection.getresponse()
-            body: bytes = response.read(MAX_ANSWER_BYTES + 1)
-            if response.status != 200 or len(body) > MAX_ANSWER_BYTES:
-                raise ValueError("not an answer")
-            return body
+            with connection.getresponse() as response:
+                body: bytes = response.read(MAX_ANSWER_BYTES + 1)
+                if response.status != 200 or len(body) > MAX_ANSWER_BYTES:
+                    raise ValueError("not an answer")
+                return body
         finally:
             connection.close()
 

@@ -1,4 +1,4 @@
-"""Prevents: a stolen refresh token living beside the real one; a lost answer signing someone out."""
+"""Prevents: a stolen refresh token living beside the real one; a lost answer ending a session."""
 
 from __future__ import annotations
 

@@ -82,28 +82,38 @@ class Bench:
         return [decode(body) async for body in self.store.scan(collection)]
 
 
+def play_scenario(
+    test: Callable[..., Awaitable[None]],
+    arguments: dict[str, Any] | None = None,
+    **auth_settings: Any,
+) -> None:
+    """Runs `test(bench, **arguments)` on a fresh bench."""
+
+    async def play() -> None:
+        store = SqliteStore.memory()
+        await store.open()
+        bench = Bench(store, Settings(auth=AuthSettings(**auth_settings)))
+        try:
+            await store.declare(AUTH_COLLECTIONS)
+            await bench.service.start()
+            await test(bench, **arguments or {})
+        finally:
+            await bench.close()
+            await store.close()
+
+    asyncio.run(play())
+
+
 def scenario(**auth_settings: Any) -> Callable[[Callable[..., Awaitable[None]]], Any]:
     """Makes a test of an async function whose first argument is a fresh `Bench`."""
 
     def decorate(test: Callable[..., Awaitable[None]]) -> Any:
-        async def play(**arguments: Any) -> None:
-            store = SqliteStore.memory()
-            await store.open()
-            bench = Bench(store, Settings(auth=AuthSettings(**auth_settings)))
-            try:
-                await store.declare(AUTH_COLLECTIONS)
-                await bench.service.start()
-                await test(bench, **arguments)
-            finally:
-                await bench.close()
-                await store.close()
-
         def run(**arguments: Any) -> None:
-            asyncio.run(play(**arguments))
+            play_scenario(test, arguments, **auth_settings)
 
         signature = inspect.signature(test)
         rest = list(signature.parameters.values())[1:]
-        run.__name__, run.__doc__ = test.__name__, test.__doc__  # type: ignore[attr-defined]
+        run.__name__, run.__doc__ = test.__name__, test.__doc__
         run.__signature__ = signature.replace(parameters=rest)  # type: ignore[attr-defined]
         run.pytestmark = getattr(test, "pytestmark", [])  # type: ignore[attr-defined]
         return run
