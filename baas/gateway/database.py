@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from baas.auth.scopes import require_scope
-from baas.database.service import VERBS
+from baas.database.verbs import VERBS
 from baas.gateway.actor import settle
 from baas.gateway.body import check_json_type, read_body
 from baas.gateway.exchange import JSON, Answer, Exchange, Receive, matches_etag
@@ -21,13 +21,9 @@ SCOPES: Final = {name: _WRITE if verb.writes else _READ for name, verb in VERBS.
 _NO_CACHE: Final = (b"cache-control", b"private, no-cache")
 
 
-def is_write(verb: str) -> bool:
-    return SCOPES[verb] is _WRITE
-
-
 async def answer_verb(
     services: Services, exchange: Exchange, verb: str, collection: str, receive: Receive
-) -> bytes:
+) -> Answer:
     """One verb on one collection, from token to answer. Raises Problem.
 
     The caller is known, allowed and counted before the body is read.
@@ -45,9 +41,13 @@ async def answer_verb(
         require_scope(actor, SCOPES[verb])
     check_json_type(exchange)
     body = await read_body(exchange, receive, services.settings.limits.body_bytes)
+    if verb == "get":
+        tagged = services.database.get_tagged(collection, body, actor, ip)
+        found, etag = tagged if isinstance(tagged, tuple) else await tagged
+        return Answer(found, 200, (JSON, (b"etag", etag.encode())))
     key = exchange.text(b"idempotency-key")
     answer = services.database.handle(verb, collection, body, actor, ip, key)
-    return answer if isinstance(answer, bytes) else await answer
+    return Answer(answer if isinstance(answer, bytes) else await answer)
 
 
 def verb_endpoint(verb: str) -> Endpoint:
@@ -55,9 +55,7 @@ def verb_endpoint(verb: str) -> Endpoint:
 
     async def endpoint(call: Call) -> Answer:
         collection = call.params["collection"]
-        return Answer(
-            await answer_verb(call.services, call.exchange, verb, collection, call.receive)
-        )
+        return await answer_verb(call.services, call.exchange, verb, collection, call.receive)
 
     return endpoint
 

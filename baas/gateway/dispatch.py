@@ -15,7 +15,7 @@ from random import random
 from time import perf_counter
 from typing import Any, Final, cast
 
-from baas.database.service import VERBS
+from baas.database.verbs import VERBS
 from baas.errors import Problem, not_found
 from baas.gateway.actor import refuse_query_token
 from baas.gateway.admin import is_admin_path, require_admin_key
@@ -109,7 +109,7 @@ class Edge:
         try:
             exchange.check_headers()
             refuse_query_token(scope)
-            answer = Answer(await answer_verb(self._services, exchange, verb, parts[3], receive))
+            answer = await answer_verb(self._services, exchange, verb, parts[3], receive)
         except ClientGone:
             raise
         except Exception as fault:

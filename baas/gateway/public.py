@@ -14,6 +14,7 @@ from io import BufferedReader
 from mimetypes import MimeTypes
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
 import msgspec
 
@@ -43,6 +44,7 @@ class _File(msgspec.Struct, frozen=True):
     size: int
     etag: str
     content_type: str
+    is_index: bool
 
 
 class PublicFiles:
@@ -56,6 +58,10 @@ class PublicFiles:
         if exchange.method not in ("GET", "HEAD"):
             raise Problem(Code.METHOD_NOT_ALLOWED, "Files can be read with GET.")
         file = await asyncio.to_thread(self._open, exchange.path)
+        if file.is_index and not exchange.path.endswith(("/", INDEX)):
+            # Links in the page are relative to the folder, so the address must end in its slash.
+            file.handle.close()
+            return await _redirect(exchange.path + "/", send)
         try:
             await _answer(exchange, file, send)
         finally:
@@ -74,7 +80,9 @@ class PublicFiles:
             handle.close()
             raise _nothing()
         etag = f'"{found.st_mtime_ns:x}-{found.st_size:x}"'
-        return _File(handle, found.st_size, etag, content_type_of(target.name))
+        return _File(
+            handle, found.st_size, etag, content_type_of(target.name), target.name == INDEX
+        )
 
     def _resolve(self, path: str) -> Path:
         """The file for a request's (decoded) path, surely inside the folder; NOT_FOUND."""
@@ -84,6 +92,8 @@ class PublicFiles:
             target = (self._root / path.lstrip("/")).resolve(strict=True)
             if target.is_dir():
                 target = (target / INDEX).resolve(strict=True)
+            elif path.endswith("/"):
+                raise _nothing()
         except (OSError, ValueError, RuntimeError):
             raise _nothing() from None
         inside = target.is_relative_to(self._root)
@@ -106,6 +116,12 @@ def content_type_of(name: str) -> str:
     if guessed is None or encoding is not None:
         return "application/octet-stream"
     return f"{guessed}; charset=utf-8" if guessed.startswith(_TEXT) else guessed
+
+
+async def _redirect(path: str, send: Send) -> None:
+    headers = [(b"location", quote(path).encode()), (b"content-length", b"0")]
+    await send({"type": "http.response.start", "status": 308, "headers": headers})
+    await send({"type": "http.response.body", "body": b""})
 
 
 async def _answer(exchange: Exchange, file: _File, send: Send) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from baas.database import bodies
+from baas.database.verbs import VERBS, Verb
 from baas.errors import Code
 from baas.gateway import admin, database, operations
 from baas.gateway.auth import auth_routes
@@ -26,66 +27,32 @@ _WRITING: Final = (
 )
 
 
-def _verb(
-    verb: str, body: Any, answer: Any, summary: str, codes: tuple[Code, ...], description: str = ""
-) -> Route:
+_CODES: Final[dict[str, tuple[Code, ...]]] = {
+    "find": (*_READING, Code.CURSOR_INVALID),
+    "get": (*_READING, Code.NOT_FOUND),
+}
+
+
+def _verb(verb: Verb) -> Route:
+    """The declared route of a verb; its text and Structs are the verb table's."""
     return Route(
         method="POST",
-        path=f"/v1/database/{{collection:str}}/{verb}",
-        name=f"database.{verb}",
-        endpoint=database.verb_endpoint(verb),
+        path=f"/v1/database/{{collection:str}}/{verb.name}",
+        name=f"database.{verb.name}",
+        endpoint=database.verb_endpoint(verb.name),
         access="anyone",
-        summary=summary,
-        description=description,
+        summary=verb.summary,
+        description=verb.description,
         tag="database",
-        body=body,
-        answer=answer,
-        codes=codes,
-        idempotent=database.is_write(verb),
+        body=verb.body,
+        answer=verb.answer or dict[str, Any],
+        codes=_CODES.get(verb.name, _WRITING if verb.writes else _READING),
+        idempotent=verb.writes,
     )
 
 
 DATABASE: Final[tuple[Route, ...]] = (
-    _verb(
-        "find",
-        bodies.FindBody,
-        bodies.FindAnswer,
-        "Find documents",
-        (*_READING, Code.CURSOR_INVALID),
-        "The documents that match the filter and that the caller may see, a page at a time.",
-    ),
-    _verb(
-        "get",
-        bodies.GetBody,
-        dict[str, Any],
-        "Get one document by id",
-        (*_READING, Code.NOT_FOUND),
-    ),
-    _verb("count", bodies.CountBody, bodies.CountAnswer, "Count documents", _READING),
-    _verb(
-        "insert",
-        bodies.InsertBody,
-        bodies.InsertAnswer,
-        "Insert one document or many",
-        _WRITING,
-        "All or nothing.",
-    ),
-    _verb(
-        "update",
-        bodies.UpdateBody,
-        bodies.UpdateAnswer,
-        "Update by id or by filter",
-        _WRITING,
-    ),
-    _verb("replace", bodies.ReplaceBody, bodies.UpdateAnswer, "Replace one document", _WRITING),
-    _verb("delete", bodies.DeleteBody, bodies.DeleteAnswer, "Delete by id or by filter", _WRITING),
-    _verb(
-        "aggregate",
-        bodies.AggregateBody,
-        bodies.AggregateAnswer,
-        "Run a pipeline over what the caller may see",
-        _READING,
-    ),
+    *(_verb(verb) for verb in VERBS.values()),
     Route(
         method="GET",
         path="/v1/database/{collection:str}/documents/{id:str}",

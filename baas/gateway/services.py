@@ -37,6 +37,12 @@ class Database(Protocol):
         idempotency_key: str | None = None,
     ) -> bytes | Awaitable[bytes]: ...
 
+    def get_tagged(
+        self, collection: str, body: bytes, actor: Actor, ip: str
+    ) -> MaybeAwaitable[tuple[bytes, str]]:
+        """The verb `get`, with the entity tag of the whole document as this caller may see it."""
+        ...
+
     def get_document(
         self, collection: str, id: str, actor: Actor, ip: str
     ) -> MaybeAwaitable[tuple[bytes, str]]:
