@@ -90,7 +90,7 @@ def read_backup(source: Path, folder: Path) -> About | None:
 def _unpack(source: Path, work: Path) -> tuple[About, bytes | None]:
     """Members are read by name, never extracted by theirs."""
     try:
-        with tarfile.open(source) as archive:
+        with tarfile.open(source, "r:") as archive:
             about = msgspec.json.decode(_member(archive, ABOUT).read(), type=About)
             if about.format > FORMAT:
                 raise ConfigurationError(

@@ -88,8 +88,9 @@ async def _export(settings: Settings, collections: tuple[str, ...], output: Path
         raise ConfigurationError(f"there is no data folder {settings.database.data}")
     async with open_store(settings) as store:
         there = [name for name in sorted(await resolve(store.names())) if is_collection_name(name)]
-        for name in set(collections) - set(there):
-            raise ConfigurationError(f"there is no collection {name!r}; there is {there or 'none'}")
+        known = ", ".join(there) or "none"
+        for name in sorted(set(collections) - set(there)):
+            raise ConfigurationError(f"there is no collection {name!r}; there are: {known}")
         names = list(collections) or there
         if output is None and len(names) > 1:
             raise ConfigurationError(f"{len(names)} collections: name one, or a folder with -o DIR")

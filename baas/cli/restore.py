@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from baas.cli.banner import shown
 from baas.cli.common import data_folder, data_option, load_app_settings
 
 
@@ -27,10 +28,11 @@ def restore(file: Path, data: Path | None, force: bool) -> None:
     folder = Path.cwd()
     settings = load_app_settings(folder, data)
     place = data_folder(folder, settings)
+    here = shown(place)
     if not force and place.is_dir() and any(place.iterdir()):
-        raise click.ClickException(f"{place} is not empty; --force restores over what it holds")
+        raise click.ClickException(f"{here} is not empty; --force restores over what it holds")
     about = read_backup(file, place)
     if about is not None:
-        click.echo(f"{place} is as {about.app} was at {about.time['$date']}")
+        click.echo(f"{here} is as {about.app} was at {about.time['$date']}")
     else:
-        click.echo(f"{place} holds the database of {file}")
+        click.echo(f"{here} holds the database of {file}")
