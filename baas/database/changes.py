@@ -10,7 +10,7 @@ from baas.database.serverfields import stamped_change
 from baas.errors import Code, Problem
 from baas.guard import WriteDecision
 from baas.ports.documents import Lookups, Outcome
-from baas.query.ast import ALWAYS, BY_ID, NEVER, Always, Filter
+from baas.query.ast import ALWAYS, BY_ID, NEVER, Filter
 from baas.query.evaluate import matches
 from baas.rules.model import Operation
 from baas.schema.values import Document
@@ -19,15 +19,20 @@ from baas.schema.values import Document
 class Modification:
     """An edit of a stored document under the update rule.
 
-    `filter` is the client's, or ALWAYS for a write by id. Raises PERMISSION_DENIED where the rule
-    is false for this caller whatever the document.
+    `filter` is the client's, or None for a write by id. Raises PERMISSION_DENIED where the rule is
+    false for this caller whatever the document.
     """
 
     #: What makes a new document where none matches: here, nothing.
     otherwise: None = None
 
     def __init__(
-        self, context: Context, call: Call, edit: Edit, lookups: Lookups, filter: Filter = ALWAYS
+        self,
+        context: Context,
+        call: Call,
+        edit: Edit,
+        lookups: Lookups,
+        filter: Filter | None = None,
     ) -> None:
         self._context = context
         self._call = call
@@ -35,10 +40,15 @@ class Modification:
         self._collection = context.collection(call.collection)
         self._decision = self._decide(filter, lookups)
 
-    def _decide(self, filter: Filter, lookups: Lookups) -> WriteDecision:
-        facts = self._call.facts(data=self._edit.data, fields=self._edit.fields)
+    def _decide(self, filter: Filter | None, lookups: Lookups) -> WriteDecision:
         return self._context.guard.write(
-            Operation.UPDATE, self._call.collection, self._call.actor, facts, filter, lookups
+            Operation.UPDATE,
+            self._call.collection,
+            self._call.actor,
+            self._call.facts(data=self._edit.data, fields=self._edit.fields),
+            ALWAYS if filter is None else filter,
+            lookups,
+            by_id=filter is None,
         )
 
     @property
@@ -81,7 +91,7 @@ class Upsert:
         call: Call,
         edit: Edit,
         lookups: Lookups,
-        filter: Filter = ALWAYS,
+        filter: Filter | None = None,
         *,
         seed: Document,
     ) -> None:
@@ -95,7 +105,7 @@ class Upsert:
         except Problem as refusal:
             self._refusal = refusal
             self._check_creatable(lookups)
-        if isinstance(filter, Always):
+        if filter is None:
             return
         if self._modification is not None:
             self._modification = Modification(context, call, edit, lookups, filter)
@@ -144,7 +154,7 @@ class Upsert:
 
     def _sees(self, stored: Document, lookups: Lookups) -> bool:
         try:
-            decision = decide_get(self._context, self._call, stored["_id"], None, lookups)
+            decision = decide_get(self._context, self._call, None, lookups)
         except Problem:
             return False
         return matches(decision.rule, stored, lookups)

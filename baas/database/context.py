@@ -9,11 +9,10 @@ import msgspec
 
 from baas.clock import Clock
 from baas.database.cursors import Cursors, KeySource
-from baas.errors import Problem, denied, invalid
+from baas.errors import denied, invalid
 from baas.guard import Guard, RequestFacts
 from baas.ids import is_collection_name, is_id
 from baas.ports.documents import DocumentStore
-from baas.query.ast import Eq, Field, Filter
 from baas.query.expr import Expr
 from baas.query.limits import QueryLimits
 from baas.rules.model import CollectionRules, Operation
@@ -40,6 +39,9 @@ def _digest(expr: Expr) -> str:
 
 
 _UNNAMED: Final = Collection(None)
+
+#: The guard's words for a collection that no file names; reserved names get the same.
+REFUSAL: Final = "The rules do not allow this."
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,7 +110,7 @@ def check_collection(collection: str) -> None:
     trusted callers too: there is no way to system data through this door.
     """
     if collection.startswith("_"):
-        raise no_rules(collection)
+        raise denied(REFUSAL)
     if not is_collection_name(collection):
         raise invalid(
             "collection", "a name has 1 to 64 of A-Z a-z 0-9 _ - and begins with a letter"
@@ -119,17 +121,3 @@ def check_id(id: str, path: str = "id") -> None:
     """INVALID_ARGUMENT unless a document could have this `_id`."""
     if not is_id(id):
         raise invalid(path, "an _id has 1 to 64 of A-Z a-z 0-9 _ -")
-
-
-def check_named(context: Context, call: Call) -> None:
-    """PERMISSION_DENIED for a collection that no file names, as for one that allows nothing."""
-    if context.guard.rules_of(call.collection) is None and not call.actor.trusted:
-        raise no_rules(call.collection)
-
-
-def no_rules(collection: str) -> Problem:
-    return denied(f"No rule allows this on {collection[:64]!r}.")
-
-
-def by_id(id: str) -> Filter:
-    return Field(("_id",), Eq(id))

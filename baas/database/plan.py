@@ -38,10 +38,11 @@ Results: TypeAlias = tuple[StepResult, ...]
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """`steps` for the store, and the answer from their results (one per step, in order)."""
+    """`steps` for the store, and the answer from their results (one per step, in order) and
+    lookups in the state after them."""
 
     steps: tuple[Step, ...]
-    render: Callable[[Results], bytes]
+    render: Callable[[Results, Lookups], bytes]
 
 
 Planner: TypeAlias = Callable[[KnownLookups], Plan]
@@ -94,10 +95,10 @@ class Batch:
         once = self._once()
         known = [NOTHING_KNOWN for _ in self._operations]
         for _ in range(MAX_ATTEMPTS + len(self._operations)):
-            try:
-                await self._plan(known)
-            except Problem as refusal:
-                return await self._replay_or_raise(once, refusal)
+            self._drafts = [
+                await self._draft(operation, known[place], place, once)
+                for place, operation in enumerate(self._operations)
+            ]
             try:
                 return await self._write(once)
             except Changed as changed:
@@ -105,15 +106,32 @@ class Batch:
                 known = self._corrected(changed)
         raise last
 
-    async def _plan(self, known: list[KnownLookups]) -> None:
-        self._drafts = []
-        for place, operation in enumerate(self._operations):
+    async def _draft(
+        self, operation: Operation, known: KnownLookups, place: int, once: Once | None
+    ) -> _Draft:
+        """Plans one operation, fetching what its rule looks up beyond what is known.
+
+        A refusal is raised at once where nothing could change it. It becomes a step, to be raised
+        in its turn, where earlier operations may change what the rule looks up, and where a first
+        request with the same key may have been done already: then the repeat asks for the answer
+        that was lost, not for another write.
+        """
+        lookups = known
+        while True:
             try:
-                draft = await _draft(self._context, operation, known[place], place)
-            except Problem as problem:
-                problem.operation = operation.number
-                raise
-            self._drafts.append(draft)
+                plan = operation.planner(lookups)
+            except LookupNeeded as need:
+                if not isinstance(lookups, FetchedLookups):
+                    lookups = FetchedLookups(self._context.store)
+                    lookups.known.update(known.known)
+                await lookups.fetch(need)
+                continue
+            except Problem as refusal:
+                if place == 0 and once is None:
+                    refusal.operation = operation.number
+                    raise
+                plan = _refusing(operation, refusal)
+            return _Draft(operation, lookups, tuple(checks(lookups, place)), plan)
 
     async def _write(self, once: Once | None) -> bytes:
         steps = tuple(chain.from_iterable((*d.checks, *d.plan.steps) for d in self._drafts))
@@ -127,7 +145,17 @@ class Batch:
             raise
         except DuplicateKey as duplicate:
             self._raise_conflict(duplicate)
-        return self._render(result.results) if result.replayed is None else result.replayed
+        if result.replayed is not None:
+            return result.replayed
+        return await self._rendered(result.results)
+
+    async def _rendered(self, results: Results) -> bytes:
+        lookups = FetchedLookups(self._context.store)
+        while True:
+            try:
+                return self._render(results, lookups)
+            except LookupNeeded as need:
+                await lookups.fetch(need)
 
     def _once(self) -> Once | None:
         return once(
@@ -136,16 +164,23 @@ class Batch:
             self._route,
             self._call.body,
             self._context.limits,
-            self._render,
+            self._render_inside,
         )
 
-    def _render(self, results: Results) -> bytes:
+    def _render_inside(self, results: Results) -> bytes:
+        """The answer as it is recorded, in the store's transaction, where nothing can wait."""
+        try:
+            return self._render(results, FetchedLookups(self._context.store))
+        except LookupNeeded:
+            raise Problem(Code.UNAVAILABLE, "The store is busy; try again.") from None
+
+    def _render(self, results: Results, lookups: Lookups) -> bytes:
         answers: list[bytes] = []
         at = 0
         for draft in self._drafts:
             if draft.operation.answers:
                 own = results[at + len(draft.checks) : at + draft.length]
-                answers.append(draft.plan.render(own))
+                answers.append(draft.plan.render(own, lookups))
             at += draft.length
         return self._join(answers)
 
@@ -183,38 +218,14 @@ class Batch:
         problem.operation = self._number(duplicate.step)
         raise problem from None
 
-    async def _replay_or_raise(self, once: Once | None, refusal: Problem) -> bytes:
-        """A first request that was done answers its repeat, even if the rules now refuse it: the
-        repeat asks for the answer that was lost, not for another write."""
-        if once is None:
-            raise refusal
 
-        def refuse(stored: Document | None, lookups: Lookups) -> None:
-            raise refusal
+def _refusing(operation: Operation, refusal: Problem) -> Plan:
+    def refuse(stored: Document | None, lookups: Lookups) -> None:
+        refusal.operation = None
+        raise refusal
 
-        number = refusal.operation
-        ask = Check(collection=self._operations[0].call.collection, id="-", verify=refuse)
-        try:
-            result = await self._context.store.write((ask,), WriteInfo(), once)
-        except Problem as problem:
-            problem.operation = number
-            raise
-        assert result.replayed is not None
-        return result.replayed
-
-
-async def _draft(context: Context, operation: Operation, known: KnownLookups, place: int) -> _Draft:
-    """Plans one operation, fetching what its rule looks up beyond what is known."""
-    lookups = known
-    while True:
-        try:
-            plan = operation.planner(lookups)
-            return _Draft(operation, lookups, tuple(checks(lookups, place)), plan)
-        except LookupNeeded as need:
-            if not isinstance(lookups, FetchedLookups):
-                lookups = FetchedLookups(context.store)
-                lookups.known.update(known.known)
-            await lookups.fetch(need)
+    step = Check(collection=operation.call.collection, id="-", verify=refuse)
+    return Plan(steps=(step,), render=lambda results, lookups: b"")
 
 
 def single(context: Context, call: Call, verb: str, planner: Planner) -> Batch:
@@ -251,7 +262,7 @@ def _index_paths(context: Context, call: Call, name: str) -> frozenset[Path]:
 
 def _may_read(context: Context, call: Call, paths: frozenset[Path]) -> bool:
     try:
-        decide_get(context, call, "-", None, NOTHING_KNOWN).masks.check_used(paths, ALWAYS)
+        decide_get(context, call, None, NOTHING_KNOWN).masks.check_used(paths, ALWAYS)
     except (Problem, LookupNeeded):
         return False
     return True

@@ -13,7 +13,7 @@ import msgspec
 
 from baas.database import lookups as looked_up
 from baas.database.bodies import CountBody, FindBody, GetBody
-from baas.database.context import Call, Context, by_id, check_id
+from baas.database.context import Call, Context, check_id
 from baas.database.cursors import binding_of
 from baas.database.etag import etag_of
 from baas.errors import Code, FieldError, Problem, invalid, not_found
@@ -195,7 +195,7 @@ def get(context: Context, call: Call, body: GetBody) -> MaybeAwaitable[bytes]:
     projection = None if body.fields is None else parse_projection(body.fields)
 
     def attempt(reader: DocumentReader, lookups: Lookups) -> MaybeAwaitable[bytes]:
-        decision = decide_get(context, call, body.id, projection, lookups)
+        decision = decide_get(context, call, projection, lookups)
         row = reader.get(call.collection, body.id, decision.rule)
         if row is None or isinstance(row, bytes):
             return show(_found(row), decision.masks, projection, lookups)
@@ -210,7 +210,7 @@ def get_tagged(context: Context, call: Call, body: GetBody) -> MaybeAwaitable[Ta
     projection = None if body.fields is None else parse_projection(body.fields)
 
     def attempt(reader: DocumentReader, lookups: Lookups) -> MaybeAwaitable[Tagged]:
-        decision = decide_get(context, call, body.id, projection, lookups)
+        decision = decide_get(context, call, projection, lookups)
 
         def tagged(row: bytes | None) -> Tagged:
             whole = show(_found(row), decision.masks, None, lookups)
@@ -224,7 +224,7 @@ def get_tagged(context: Context, call: Call, body: GetBody) -> MaybeAwaitable[Ta
 
 
 def decide_get(
-    context: Context, call: Call, id: str, projection: Projection | None, lookups: Lookups
+    context: Context, call: Call, projection: Projection | None, lookups: Lookups
 ) -> ReadDecision:
     """Decided on the document, in mode `reject` too: `rule` goes with the store's `get`."""
     return context.guard.read(
@@ -232,9 +232,10 @@ def decide_get(
         call.collection,
         call.actor,
         call.facts(fields=projected_fields(projection)),
-        by_id(id),
+        ALWAYS,
         BY_ID,
         lookups,
+        by_id=True,
     )
 
 

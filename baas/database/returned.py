@@ -11,7 +11,7 @@ from baas.database.plan import Results
 from baas.database.reads import decide_get, show
 from baas.errors import Code, Problem
 from baas.guard import ReadDecision
-from baas.ports.documents import LookupNeeded, Lookups
+from baas.ports.documents import Lookups
 from baas.query.ast import Always
 from baas.query.evaluate import matches
 from baas.schema.values import decode
@@ -21,40 +21,34 @@ class Returned(msgspec.Struct, frozen=True):
     """What the caller may read of the collection; a `decision` of None is nothing at all."""
 
     decision: ReadDecision | None
-    lookups: Lookups
 
     @classmethod
     def of(cls, context: Context, call: Call, lookups: Lookups) -> Returned:
         try:
-            return cls(decide_get(context, call, "-", None, lookups), lookups)
+            return cls(decide_get(context, call, None, lookups))
         except Problem as problem:
             if problem.code is not Code.PERMISSION_DENIED:
                 raise
-            return cls(None, lookups)
+            return cls(None)
 
-    def documents(self, results: Results) -> Iterator[bytes]:
+    def documents(self, results: Results, lookups: Lookups) -> Iterator[bytes]:
         """Documents as they are after the write (as they were, where they are gone)."""
         for result in results:
             for written in result.written:
                 row = written.after if written.after is not None else written.before
-                if row is not None and (shown := self._shown(row)) is not None:
-                    yield shown
+                if row is not None and self._sees(row, lookups):
+                    assert self.decision is not None
+                    yield show(row, self.decision.masks, None, lookups)
 
-    def _shown(self, row: bytes) -> bytes | None:
+    def _sees(self, row: bytes, lookups: Lookups) -> bool:
         if self.decision is None:
-            return None
-        try:
-            rule = self.decision.rule
-            if not isinstance(rule, Always) and not matches(rule, decode(row), self.lookups):
-                return None
-            return show(row, self.decision.masks, None, self.lookups)
-        except LookupNeeded:
-            # The write stands, and what this document looks up was not fetched before it.
-            return None
+            return False
+        rule = self.decision.rule
+        return isinstance(rule, Always) or matches(rule, decode(row), lookups)
 
 
-def documents_of(returned: Returned | None, results: Results) -> bytes:
+def documents_of(returned: Returned | None, results: Results, lookups: Lookups) -> bytes:
     """`,"documents":[...]`, or nothing where they were not asked for."""
     if returned is None:
         return b""
-    return b',"documents":[%b]' % b",".join(returned.documents(results))
+    return b',"documents":[%b]' % b",".join(returned.documents(results, lookups))

@@ -100,9 +100,9 @@ def _find(context: Context, call: Call, body: FindOperation) -> Planner:
         decision = decide(context, call, query, lookups)
         step = Read(query=store_query(call, query, decision))
 
-        def render(results: Results) -> bytes:
+        def render(results: Results, now: Lookups) -> bytes:
             rows = list(results[0].documents)
-            return render_page(context, query, decision.masks, rows, lookups)
+            return render_page(context, query, decision.masks, rows, now)
 
         return Plan(steps=(step,), render=render)
 
@@ -114,7 +114,7 @@ def _get(context: Context, call: Call, body: GetOperation) -> Planner:
     projection = None if body.fields is None else parse_projection(body.fields)
 
     def planner(lookups: KnownLookups) -> Plan:
-        decision = decide_get(context, call, body.id, projection, lookups)
+        decision = decide_get(context, call, projection, lookups)
         # A check, and not a Read, so that an absent document undoes the transaction.
         shown = [b""]
 
@@ -125,7 +125,7 @@ def _get(context: Context, call: Call, body: GetOperation) -> Planner:
             shown[0] = encode(_projected(document, projection))
 
         step = Check(collection=call.collection, id=body.id, verify=verify)
-        return Plan(steps=(step,), render=lambda results: shown[0])
+        return Plan(steps=(step,), render=lambda results, now: shown[0])
 
     return planner
 
@@ -151,7 +151,7 @@ def _expectation(context: Context, call: Call, expected: Expectation) -> Operati
     check_id(expected.id, "expect.id")
 
     def planner(lookups: KnownLookups) -> Plan:
-        decision = decide_get(context, inner, expected.id, None, lookups)
+        decision = decide_get(context, inner, None, lookups)
 
         def verify(stored: Document | None, now: Lookups) -> None:
             document = _seen(decision, stored, now)
@@ -160,7 +160,7 @@ def _expectation(context: Context, call: Call, expected: Expectation) -> Operati
                 raise Problem(Code.TRANSACTION_CONFLICT, f"{name} is not as expected.")
 
         step = Check(collection=inner.collection, id=expected.id, verify=verify)
-        return Plan(steps=(step,), render=lambda results: b"")
+        return Plan(steps=(step,), render=lambda results, now: b"")
 
     return Operation(call=inner, planner=planner, answers=False)
 

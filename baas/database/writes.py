@@ -47,9 +47,9 @@ def insert(context: Context, call: Call, body: InsertBody) -> Planner:
         made = [creation(context, call, document, lookups, path) for path, document in sent]
         returned = Returned.of(context, call, lookups) if body.return_ else None
 
-        def render(results: Results) -> bytes:
+        def render(results: Results, now: Lookups) -> bytes:
             ids = b",".join([b'"%b"' % one.document["_id"].encode() for one in made])
-            return b'{"ids":[%b]%b}' % (ids, documents_of(returned, results))
+            return b'{"ids":[%b]%b}' % (ids, documents_of(returned, results, now))
 
         return Plan(steps=tuple([_insert_step(call, one) for one in made]), render=render)
 
@@ -138,7 +138,7 @@ def _change_one(
             change = Modification(context, call, edit, lookups)
         step = Change(collection=call.collection, id=id, apply=change.by_id)
         returned = Returned.of(context, call, lookups) if body.return_ else None
-        return Plan(steps=(step,), render=lambda results: _changed(results, returned))
+        return Plan(steps=(step,), render=lambda results, now: _changed(results, returned, now))
 
     return planner
 
@@ -162,12 +162,12 @@ def _change_by_filter(
             otherwise=change.otherwise,
         )
         returned = Returned.of(context, call, lookups) if body.return_ else None
-        return Plan(steps=(step,), render=lambda results: _changed(results, returned))
+        return Plan(steps=(step,), render=lambda results, now: _changed(results, returned, now))
 
     return planner
 
 
-def _changed(results: Results, returned: Returned | None) -> bytes:
+def _changed(results: Results, returned: Returned | None, now: Lookups) -> bytes:
     written = results[0].written
     upserted = next((one.id for one in written if one.before is None), None)
     matched = 0 if upserted is not None else len(written)
@@ -175,7 +175,7 @@ def _changed(results: Results, returned: Returned | None) -> bytes:
         matched,
         matched,
         encode(upserted),
-        documents_of(returned, results),
+        documents_of(returned, results, now),
     )
 
 
@@ -188,17 +188,24 @@ def delete(context: Context, call: Call, body: DeleteBody) -> Planner:
     def planner(lookups: KnownLookups) -> Plan:
         filter = ALWAYS if isinstance(target, str) else target
         decision = context.guard.write(
-            Operation.DELETE, call.collection, call.actor, call.facts(), filter, lookups
+            Operation.DELETE,
+            call.collection,
+            call.actor,
+            call.facts(),
+            filter,
+            lookups,
+            by_id=isinstance(target, str),
         )
         returned = Returned.of(context, call, lookups) if body.return_ else None
-        return Plan(
-            steps=(_delete_step(context, call, body, target, decision),),
-            render=lambda results: (
-                b'{"deleted":%d%b}' % (len(results[0].written), documents_of(returned, results))
-            ),
-        )
+        step = _delete_step(context, call, body, target, decision)
+        return Plan(steps=(step,), render=lambda results, now: _deleted(results, returned, now))
 
     return planner
+
+
+def _deleted(results: Results, returned: Returned | None, now: Lookups) -> bytes:
+    deleted = len(results[0].written)
+    return b'{"deleted":%d%b}' % (deleted, documents_of(returned, results, now))
 
 
 def _delete_step(
