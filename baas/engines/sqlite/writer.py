@@ -29,7 +29,16 @@ from baas.engines.sqlite.lock import FileLock
 from baas.engines.sqlite.readers import timed_out
 from baas.engines.sqlite.steps import Pending, Transaction
 from baas.errors import Problem
-from baas.ports.documents import BatchResult, Change, Insert, Once, Step, StepResult, WriteInfo
+from baas.ports.documents import (
+    BatchResult,
+    Change,
+    DuplicateKey,
+    Insert,
+    Once,
+    Step,
+    StepResult,
+    WriteInfo,
+)
 from baas.settings import DatabaseSettings
 
 _log: Final = logging.getLogger("baas.sqlite")
@@ -263,6 +272,9 @@ class Writer:
             except Problem as problem:
                 if len(job.steps) > 1 and problem.operation is None:
                     problem.operation = position
+                raise
+            except DuplicateKey as duplicate:
+                duplicate.step = position
                 raise
         done = tuple(results)
         if job.once is not None:
