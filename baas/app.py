@@ -22,7 +22,7 @@ from baas.database.service import DatabaseService
 from baas.engines.sqlite.store import SqliteStore
 from baas.gateway.actor import Addresses, Callers
 from baas.gateway.cors import Cors
-from baas.gateway.dispatch import Edge
+from baas.gateway.dispatch import AsgiApp, Edge
 from baas.gateway.services import RateLimits, Services
 from baas.guard import RuleGuard
 from baas.observe.logs import DescriptorSink, LoggingBridge, LogWriter, install, uninstall
@@ -64,6 +64,7 @@ class App:
             self.rules_folder, load_rules, self.put_in_force, self.metrics, self.guard.book.revision
         )
         self.edge: Final = Edge(self._services(clock))
+        self.asgi: Final = _asgi(self)
         self._tasks: list[asyncio.Task[None]] = []
         self._bridge: LoggingBridge | None = None
         self._started = False
@@ -108,10 +109,15 @@ class App:
         except BaseException:
             await self.stop()
             raise
+        # Litestar is imported beside the first requests rather than before them.
+        self._tasks.append(asyncio.create_task(self._warm(), name="baas-warm"))
         if self.settings.database.watch_rules:
             self._tasks.append(asyncio.create_task(self.watcher.run(), name="baas-rules"))
         self._started = True
         log.info("started, rules revision %s", self.guard.book.revision)
+
+    async def _warm(self) -> None:
+        await self.edge.litestar()
 
     async def stop(self) -> None:
         """Ends the background work, finishes what was accepted, closes the store. Safe twice."""
@@ -131,11 +137,18 @@ class App:
             self._bridge = None
         self.logs.close()
 
-    async def asgi(self, scope: Any, receive: Any, send: Any) -> None:
+
+def _asgi(app: App) -> AsgiApp:
+    """A plain coroutine function: servers tell ASGI's versions apart by what they are given."""
+    edge = app.edge
+
+    async def asgi(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
-            await _lifespan(self, receive, send)
+            await _lifespan(app, receive, send)
         else:
-            await self.edge(scope, receive, send)
+            await edge(scope, receive, send)
+
+    return asgi
 
 
 def build(

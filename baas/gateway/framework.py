@@ -74,11 +74,14 @@ def _handler(route: Route, services: Services) -> HTTPRouteHandler:
 
 
 def _response(answer: Answer) -> Response[bytes]:
-    (_, media_type), *others = answer.headers
+    (_, content_type), *others = answer.headers
+    media_type = content_type.decode("latin-1")
+    if media_type.startswith("text/"):  # Litestar adds the charset to these
+        media_type = media_type.removesuffix("; charset=utf-8")
     return Response(
         answer.body,
         status_code=answer.status,
-        media_type=media_type.decode("latin-1"),
+        media_type=media_type,
         headers={name.decode("latin-1"): value.decode("latin-1") for name, value in others},
     )
 

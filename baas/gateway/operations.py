@@ -58,7 +58,7 @@ async def metrics(call: Call) -> Answer:
 async def jwks(call: Call) -> Answer:
     """The public keys of access tokens (RFC 7517)."""
     body = msgspec.json.encode(await resolve(call.services.auth.jwks()))
-    return Answer(body, 200, (JSON, (b"cache-control", b"public, max-age=300")))
+    return Answer(body, 200, (JSON, (b"cache-control", b"public, max-age=60")))
 
 
 async def docs_page(call: Call) -> Answer:
