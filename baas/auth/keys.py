@@ -94,8 +94,11 @@ class SigningKeys:
         """Makes a new signing key and returns its `kid`.
 
         `drop_old` forgets the older ones: every access token out there is refused at once and has
-        to be refreshed. Also the way out when they cannot be unsealed.
+        to be refreshed. Also the way out when they cannot be unsealed, which is otherwise a
+        ConfigurationError: a tool with another secret must not lock the gateway out of its keys.
         """
+        if not drop_old:
+            await self.start()
         made = self._make()
 
         def apply(document: Document | None, _: Lookups) -> Outcome:

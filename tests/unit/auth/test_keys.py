@@ -127,5 +127,9 @@ async def test_another_master_secret_stops_the_start_and_new_keys_help(auth: Ben
     other = SigningKeys(auth.store, MasterSecret(b"y" * 32), auth.clock, 900)
     with pytest.raises(ConfigurationError, match="rotate --drop-old"):
         await other.start()
+    with pytest.raises(ConfigurationError, match="rotate --drop-old"):
+        await other.rotate()
+    assert (await auth.service.jwks())["keys"][0]["kid"] == auth.service.keys.kid
+    await auth.service.keys.start()
     kid = await other.rotate(drop_old=True)
     assert other.kid == kid
