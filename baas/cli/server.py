@@ -93,6 +93,7 @@ def _config(app: App, settings: ServerSettings) -> uvicorn.Config:
         ws="none",
         lifespan="off",
         log_config=None,
+        log_level="warning",
         access_log=False,
         proxy_headers=False,
         server_header=False,
