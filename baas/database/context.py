@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from hashlib import blake2b
 from typing import Final
 
@@ -40,6 +41,8 @@ def _digest(expr: Expr) -> str:
 
 _UNNAMED: Final = Collection(None)
 
+#: Pipelines that run at once. They hold the interpreter, so more would only slow everyone.
+PIPELINES: Final = 2
 #: The guard's words for a collection that no file names; reserved names get the same.
 REFUSAL: Final = "The rules do not allow this."
 
@@ -81,6 +84,7 @@ class Context:
         self.query_limits: Final = QueryLimits.of(settings.limits)
         self.read_timeout: Final = settings.database.read_timeout
         self.cursors: Final = Cursors(secret)
+        self.pipelines: Final = asyncio.Semaphore(PIPELINES)
         self._collections: dict[str, Collection] = {}
         self._stamp: tuple[int, Document] = (0, date_from_ms(0))
 
