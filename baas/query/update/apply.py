@@ -1,6 +1,6 @@
 """What an update makes of a document: MongoDB's meaning, on the kit's values.
 
-Paths (docs/updates are in the dialect of MongoDB's manual, "Update Operators"):
+Paths, as in the section "Update Operators" of MongoDB's manual:
 
 - A missing parent becomes an object; a numeric component names a place in an array, and the gap
   up to it is filled with null. `$unset`, `$pop`, `$pull`, `$pullAll` and `$rename` make nothing.
@@ -33,6 +33,7 @@ from baas.query.update.model import (
     Pop,
     Pull,
     PullAll,
+    PullEqual,
     Push,
     Remove,
     Rename,
@@ -213,5 +214,6 @@ _RUN: Final[dict[type[Operation], _Runner]] = {
     AddToSet: _add_to_set,
     Pop: _pop,
     PullAll: _pull_all,
+    PullEqual: _pull_all,
     Pull: _pull,
 }

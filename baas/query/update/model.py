@@ -102,10 +102,16 @@ class Pop(Operation, frozen=True):
 
 
 class PullAll(Operation, frozen=True):
-    """Elements equal to one of `values` go. `$pull` of a plain value is this, too."""
+    """Elements equal to one of `values` go."""
 
     operator: ClassVar[str] = "$pullAll"
     values: tuple[Value, ...]
+
+
+class PullEqual(PullAll, frozen=True):
+    """`$pull` of a plain value, which is the one in `values`."""
+
+    operator: ClassVar[str] = "$pull"
 
 
 class Pull(Operation, frozen=True):

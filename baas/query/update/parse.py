@@ -29,6 +29,7 @@ from baas.query.update.model import (
     Pop,
     Pull,
     PullAll,
+    PullEqual,
     Push,
     Remove,
     Rename,
@@ -210,7 +211,7 @@ def _pull_all(path: Path, raw: Any, scope: _Scope) -> Operation:
 
 def _pull(path: Path, raw: Any, scope: _Scope) -> Operation:
     if type(raw) is not dict or raw.keys() == {DATE}:
-        return PullAll(path, (scope.value(raw),))
+        return PullEqual(path, (scope.value(raw),))
     first = next(iter(raw), "")
     whole = not first.startswith("$") or first in _JUNCTIONS
     condition = raw if whole else {ELEMENT: raw}
