@@ -7,13 +7,15 @@ from typing import Any, Final
 
 import re2
 
-#: Bytes that one compiled pattern may take. RE2's own default is 8 MiB; a pattern of 256
-#: characters that needs more than this is one that counts repetitions of repetitions.
-_MAX_MEMORY: Final = 1024**2
+#: Bytes that one compiled pattern may take, and how many are kept: measured, hostile patterns fill
+#: some 50 MiB of this process. RE2's own 8 MiB each would be 2 GiB. `.{1000}` fits; counted
+#: repetitions of large Unicode classes (`\pL{30}`) do not, and are refused.
+_MAX_MEMORY: Final = 512 * 1024
+_KEPT: Final = 256
 FLAGS: Final = frozenset("ims")
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=_KEPT)
 def compile_pattern(pattern: str, flags: str = "") -> Any:
     """The compiled pattern; `.search(text)` is truthy where it is found. ValueError if RE2 refuses.
 
