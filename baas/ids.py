@@ -24,12 +24,18 @@ def is_collection_name(text: object) -> bool:
     return isinstance(text, str) and COLLECTION_PATTERN.fullmatch(text) is not None
 
 
-def _base62(number: int, width: int) -> str:
-    out = []
-    for _ in range(width):
-        number, digit = divmod(number, 62)
-        out.append(_DIGITS[digit])
-    return "".join(reversed(out))
+#: Two digits at a time: an id is made for every insert.
+_PAIRS = [high + low for high in _DIGITS for low in _DIGITS]
+_PAIR = len(_PAIRS)
+_COUNTER_END = _PAIR**2
+
+
+def _base62(number: int) -> str:
+    """The last 8 digits of `number`."""
+    number, d = divmod(number, _PAIR)
+    number, c = divmod(number, _PAIR)
+    number, b = divmod(number, _PAIR)
+    return _PAIRS[number % _PAIR] + _PAIRS[b] + _PAIRS[c] + _PAIRS[d]
 
 
 _counter = count(secrets.randbelow(1 << 20))
@@ -41,10 +47,9 @@ def new_id() -> str:
     Ordered by time to the millisecond and within one process by creation, so that new rows
     land at the end of an index (measured: +40 % insert rate over random ids).
     """
-    now = time.time_ns() // 1_000_000
-    return (
-        _base62(now, 8) + _base62(next(_counter) % 14_776_336, 4) + _base62(secrets.randbits(47), 8)
-    )
+    high, low = divmod(next(_counter) % _COUNTER_END, _PAIR)
+    now = _base62(time.time_ns() // 1_000_000)
+    return now + _PAIRS[high] + _PAIRS[low] + _base62(secrets.randbits(47))
 
 
 def new_secret(size: int = 32) -> str:

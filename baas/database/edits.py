@@ -51,8 +51,6 @@ class UpdateEdit:
     def __init__(self, update: Update) -> None:
         self._update = update
         self._written = paths_written(update)
-        self._read = paths_read(update)
-        self._entered = paths_entered(update)
         self.data = set_object(update)
         self.fields = tuple(dict.fromkeys(path[0] for path in sorted(self._written)))
 
@@ -68,13 +66,12 @@ class UpdateEdit:
 
     def _check_blind(self, hidden: frozenset[Path]) -> None:
         """Operators that would show a hidden value by what they do, or by failing."""
+        read, entered = paths_read(self._update), paths_entered(self._update)
         for mask in sorted(hidden):
-            for path in self._read:
-                if overlap(path, mask):
-                    raise _needs_to_read(mask)
-            for path in self._entered:
-                if lies_within(path, mask):
-                    raise _needs_to_read(mask)
+            if any(overlap(path, mask) for path in read):
+                raise _needs_to_read(mask)
+            if any(lies_within(path, mask) for path in entered):
+                raise _needs_to_read(mask)
 
     def unseen(self, before: Document, masks: Masks, lookups: Lookups) -> frozenset[Path]:
         if masks.hides_nothing:

@@ -14,7 +14,7 @@ from baas.database.context import Call, Context
 from baas.errors import Problem, denied, invalid
 from baas.ids import new_id
 from baas.schema.admit import shown
-from baas.schema.values import MAX_DATE_MS, Document, Value, date_from_ms, date_to_ms, is_date
+from baas.schema.values import DATE, MAX_DATE_MS, Document, Value, date_from_ms, date_to_ms, is_date
 
 OWNER: Final = "_openid"
 CREATED: Final = "_createTime"
@@ -80,9 +80,9 @@ def stamped_change(context: Context, call: Call, before: Document, after: Docume
 
 def _next_time(context: Context, call: Call, previous: Value) -> Value:
     """Later than the previous time, so that a reader can tell any two versions apart."""
-    if not is_date(previous):
-        return context.date(call.now_ms)
+    now = context.date(call.now_ms)
+    # Canonical texts compare as times do.
+    if not is_date(previous) or previous[DATE] < now[DATE]:
+        return now
     last = date_to_ms(previous)
-    if last < call.now_ms:
-        return context.date(call.now_ms)
     return date_from_ms(max(last, min(last + 1, call.now_ms + MAX_AHEAD_MS, MAX_DATE_MS)))
