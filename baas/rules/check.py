@@ -83,7 +83,7 @@ class _Checker:
             return self._ternary(node, as_condition=True)
         return _as_condition(self.value(node))
 
-    def _ternary(self, node: s.Ternary, *, as_condition: bool) -> e.Expr:
+    def _ternary(self, node: s.Ternary, *, as_condition: bool = False) -> e.Expr:
         branch = self.condition if as_condition else self.value
         return e.Conditional(self.condition(node.test), branch(node.then), branch(node.other))
 

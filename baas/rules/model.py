@@ -23,6 +23,9 @@ class Operation(Enum):
     UPDATE = "update"
     DELETE = "delete"
 
+    # By identity: members are single, and the guard looks operations up on every request.
+    __hash__ = object.__hash__
+
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
     """One checked rule. `text` as written, `file`, `line` and `column` where it stands."""
