@@ -247,8 +247,13 @@ class _FilterParser:
     # -- operands -----------------------------------------------------------------------------
 
     def value(self, raw: object, where: str) -> Value:
-        if type(raw) is str and raw in _PLACEHOLDERS:
-            return self.caller()
+        if type(raw) is str:
+            if raw in _PLACEHOLDERS:
+                return self.caller()
+            if raw.isascii() and "\0" not in raw:
+                return raw
+        elif raw is None or type(raw) is bool:
+            return raw
         value = admit_value(raw, self.limits, now_ms=self.now_ms, path=where)
         if type(value) is dict or type(value) is list:
             return self.filled(value)
