@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
+from inspect import cleandoc
 from typing import Any, Final
 
 import msgspec
@@ -65,6 +67,7 @@ class ProblemDocument(msgspec.Struct, rename="camel"):
 def operation_class(route: Route) -> type[Operation]:
     """Litestar's Operation, completed with what the table says of `route`."""
 
+    @dataclass
     class Described(Operation):
         def __post_init__(self) -> None:
             self.parameters = _parameters(route)
@@ -150,7 +153,11 @@ def component_schemas(routes: Iterable[Route]) -> dict[str, Any]:
     kinds: list[Any] = [ProblemDocument]
     for route in routes:
         kinds += [kind for kind in (route.body, route.answer) if kind is not None]
-    return msgspec.json.schema_components(kinds, ref_template=_REF)[1]
+    schemas = msgspec.json.schema_components(kinds, ref_template=_REF)[1]
+    for schema in schemas.values():
+        if "description" in schema:
+            schema["description"] = cleandoc(schema["description"])
+    return schemas
 
 
 class DescriptionPlugin(OpenAPIRenderPlugin):
