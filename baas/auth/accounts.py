@@ -1,4 +1,4 @@
-"""Accounts: made, joined with further ways to sign in, changed and deleted.
+"""Accounts: made and signed in to. What becomes of them later is in `changes`.
 
 Every change is one batch of the store that carries its own conditions (the name is free, the
 account is there and not disabled, the password is still the one that was checked), so nothing can
@@ -14,15 +14,14 @@ from typing import Final
 import msgspec
 
 from baas.auth.bodies import ClientFacts
-from baas.auth.collections import CREDENTIALS, IDENTITIES, SESSIONS, USERS
+from baas.auth.collections import CREDENTIALS, IDENTITIES, USERS
 from baas.auth.passwords import Passwords, check_new_password
 from baas.auth.sessions import Sessions
-from baas.auth.steps import insert, remove, remove_owned, write
+from baas.auth.steps import insert, write
 from baas.auth.users import (
     account_disabled,
     account_gone,
     changed,
-    check_profile_size,
     claim_identity,
     name_identity,
     new_user,
@@ -33,7 +32,7 @@ from baas.auth.users import (
 )
 from baas.auth.wechat import WechatIdentity
 from baas.clock import Clock
-from baas.errors import Code, Problem, invalid, not_found
+from baas.errors import Code, Problem
 from baas.ids import new_id
 from baas.ports.documents import (
     KEEP,
@@ -51,9 +50,6 @@ from baas.schema.values import Document, decode
 
 #: Two first sign-ins of one WeChat user at once: the second finds what the first made.
 _ATTEMPTS: Final = 4
-
-#: The loginType of a session that a method opens.
-LOGIN_TYPES: Final = {"password": "USERNAME", "wechat": "WECHAT"}
 
 
 class Opened(msgspec.Struct, frozen=True):
@@ -87,8 +83,8 @@ class Accounts:
         """CONFLICT where the name is taken."""
         uid = new_id()
         steps = await self.new_steps(uid, username, password, profile=profile)
-        with _taken_is_conflict():
-            return await self._open(uid, "USERNAME", client, *steps)
+        with taken_is_conflict():
+            return await self.open(uid, "USERNAME", client, *steps)
 
     async def new_steps(
         self,
@@ -100,8 +96,8 @@ class Accounts:
         roles: tuple[str, ...] = (),
     ) -> tuple[Step, ...]:
         """The steps that make an account with a password."""
-        key = self._checked(username, password, "password")
-        await self._refuse_taken(key)
+        key = self.new_key(username, password, "password")
+        await self.refuse_taken(key)
         identities = {"password": password_entry(username)}
         user = new_user(
             uid,
@@ -111,24 +107,24 @@ class Accounts:
             profile=profile,
             roles=roles,
         )
-        return insert(USERS, user), *await self._password_steps(uid, key, password)
+        return insert(USERS, user), *await self.password_steps(uid, key, password)
 
     async def sign_in(self, username: str, password: str, client: ClientFacts) -> Opened:
         """INVALID_CREDENTIALS for an unknown name and a wrong password alike."""
         uid = await self._owner(username)
-        stored = None if uid is None else await self._hash_of(uid)
+        stored = None if uid is None else await self.hash_of(uid)
         right = await self._passwords.verify(password, stored)
         if uid is None or stored is None or not right:
             raise wrong_credentials()
         renewed = None
         if self._passwords.outdated(stored):
             renewed = await self._passwords.hash(password)
-        same = self._unchanged(uid, stored, renewed)
-        return await self._open(uid, "USERNAME", client, same, self._alive(uid))
+        same = self.unchanged(uid, stored, renewed)
+        return await self.open(uid, "USERNAME", client, same, self._alive(uid))
 
     async def sign_in_anonymously(self, client: ClientFacts) -> Opened:
         user = new_user(new_id(), "ANONYMOUS", self._clock.now_ms())
-        return await self._open(user["_id"], "ANONYMOUS", client, insert(USERS, user))
+        return await self.open(user["_id"], "ANONYMOUS", client, insert(USERS, user))
 
     async def sign_in_with_wechat(self, who: WechatIdentity, client: ClientFacts) -> Opened:
         """The account that has this identity, else a new one whose uid is the openid."""
@@ -139,82 +135,12 @@ class Accounts:
             try:
                 if known is not None:
                     owner = decode(known)["uid"]
-                    return await self._open(owner, "WECHAT", client, self._meet(owner, who))
-                return await self._open(uid, "WECHAT", client, *self._wechat_user(uid, who))
+                    return await self.open(owner, "WECHAT", client, self._meet(owner, who))
+                return await self.open(uid, "WECHAT", client, *self._wechat_user(uid, who))
             except DuplicateKey as taken:
                 # The account of that uid gave up WeChat and is its own now.
                 uid = new_id() if taken.collection == USERS else uid
         raise Problem(Code.UNAVAILABLE, "Too many sign-ins of one user at once.", retry_after=1)
-
-    # -- ways to sign in ---------------------------------------------------------------------------
-
-    async def link_password(
-        self, uid: str, session: str | None, username: str, password: str, client: ClientFacts
-    ) -> Opened:
-        """CONFLICT where the name is another's, or the account has one already."""
-        key = self._checked(username, password, "password")
-        await self._refuse_taken(key)
-        steps = await self._password_steps(uid, key, password)
-        entry = password_entry(username)
-        return await self._link(uid, session, "password", entry, client, *steps)
-
-    async def link_wechat(
-        self, uid: str, session: str | None, who: WechatIdentity, client: ClientFacts
-    ) -> Opened:
-        """CONFLICT where this WeChat user belongs to another account, or this one has one."""
-        claim = claim_identity(wechat_identity(who), uid, "wechat")
-        return await self._link(uid, session, "wechat", wechat_entry(who), client, claim)
-
-    async def unlink(self, uid: str, session: str | None, method: str) -> None:
-        """Takes a way to sign in from the account, and ends the other sessions it opened.
-
-        NOT_FOUND where the account has no such way, INVALID_ARGUMENT for its last.
-        """
-
-        def apply(user: Document | None, _: Lookups) -> Outcome:
-            identities = dict(living(user)["identities"])
-            if identities.pop(method, None) is None:
-                raise not_found("The account has no such way to sign in.")
-            if not identities:
-                raise invalid("method", "is the last way to sign in to this account")
-            return changed(living(user), self._clock.now_ms(), identities=identities)
-
-        await write(
-            self._store,
-            Change(collection=USERS, id=uid, apply=apply),
-            remove_owned(IDENTITIES, uid, field="method", value=method),
-            *([remove(CREDENTIALS, uid)] if method == "password" else []),
-            remove_owned(SESSIONS, uid, keep=session, field="loginType", value=LOGIN_TYPES[method]),
-            actor=uid,
-        )
-
-    async def change_password(self, uid: str, session: str | None, old: str, new: str) -> None:
-        """Ends every other session. INVALID_CREDENTIALS for a wrong old password."""
-        user = await self.user(uid)
-        entry = user["identities"].get("password")
-        stored = await self._hash_of(uid)
-        if entry is None or stored is None:
-            raise not_found("The account has no password; link one.")
-        check_new_password(new, username_key(entry["username"]), self._minimum, "newPassword")
-        if not await self._passwords.verify(old, stored):
-            raise wrong_credentials()
-        await write(
-            self._store,
-            self._unchanged(uid, stored, await self._passwords.hash(new)),
-            remove_owned(SESSIONS, uid, keep=session),
-            actor=uid,
-        )
-
-    async def set_password(self, uid: str, password: str) -> None:
-        """The operator's way: no old password; ends every session."""
-        entry = (await self.user(uid))["identities"].get("password")
-        if entry is None:
-            raise not_found("The account has no user name; it signs in another way.")
-        key = username_key(entry["username"])
-        check_new_password(password, key, self._minimum, "password")
-        document = {"_id": uid, "password": await self._passwords.hash(password)}
-        step = Change(collection=CREDENTIALS, id=uid, apply=lambda *_: document)
-        await write(self._store, step, remove_owned(SESSIONS, uid))
 
     # -- the account itself ------------------------------------------------------------------------
 
@@ -226,45 +152,19 @@ class Accounts:
         stored = await resolve(self._store.get(USERS, uid))
         return None if stored is None else decode(stored)
 
-    async def update_profile(self, uid: str, given: Document) -> Document:
-        """Sets the members given, takes away those given as null; the user as it is then."""
-
-        def apply(user: Document | None, _: Lookups) -> Outcome:
-            merged = {**living(user)["profile"], **given}
-            profile = {name: value for name, value in merged.items() if value is not None}
-            check_profile_size(profile)
-            return changed(living(user), self._clock.now_ms(), profile=profile)
-
-        step = Change(collection=USERS, id=uid, apply=apply)
-        result = await write(self._store, step, actor=uid)
-        after = result.results[0].written[0].after
-        return living(None if after is None else decode(after))
-
-    async def delete(self, uid: str) -> None:
-        """The account, its sessions, names and password in one write. Documents that it owns in
-        other collections stay: whether they go is the app's business."""
-        await write(
-            self._store,
-            remove(USERS, uid),
-            remove(CREDENTIALS, uid),
-            remove_owned(IDENTITIES, uid),
-            remove_owned(SESSIONS, uid),
-            actor=uid,
-        )
-
     # -- parts -------------------------------------------------------------------------------------
 
-    def _checked(self, username: str, password: str, path: str) -> str:
+    def new_key(self, username: str, password: str, path: str) -> str:
         key = username_key(username)
         check_new_password(password, key, self._minimum, path)
         return key
 
-    async def _refuse_taken(self, key: str) -> None:
+    async def refuse_taken(self, key: str) -> None:
         """Saves the hash; the insert itself is what keeps names apart."""
         if await resolve(self._store.get(IDENTITIES, name_identity(key))) is not None:
             raise name_taken()
 
-    async def _password_steps(self, uid: str, key: str, password: str) -> tuple[Step, ...]:
+    async def password_steps(self, uid: str, key: str, password: str) -> tuple[Step, ...]:
         hashed = await self._passwords.hash(password)
         return (
             claim_identity(name_identity(key), uid, "password"),
@@ -279,11 +179,11 @@ class Accounts:
         stored = await resolve(self._store.get(IDENTITIES, id))
         return None if stored is None else str(decode(stored)["uid"])
 
-    async def _hash_of(self, uid: str) -> str | None:
+    async def hash_of(self, uid: str) -> str | None:
         stored = await resolve(self._store.get(CREDENTIALS, uid))
         return None if stored is None else str(decode(stored)["password"])
 
-    def _unchanged(self, uid: str, known: str, renewed: str | None) -> Change:
+    def unchanged(self, uid: str, known: str, renewed: str | None) -> Change:
         """The password is still the one that was checked; `renewed` takes its place."""
 
         def apply(credential: Document | None, _: Lookups) -> Outcome:
@@ -317,31 +217,7 @@ class Accounts:
 
         return Change(collection=USERS, id=uid, apply=apply)
 
-    async def _link(
-        self,
-        uid: str,
-        session: str | None,
-        method: str,
-        entry: Document,
-        client: ClientFacts,
-        *steps: Step,
-    ) -> Opened:
-        """The session that asked is replaced: one stolen while the account was worth nothing
-        must not live on in one that is worth something."""
-
-        def apply(user: Document | None, _: Lookups) -> Outcome:
-            identities = living(user)["identities"]
-            if method in identities:
-                raise Problem(Code.CONFLICT, "The account has such a way to sign in already.")
-            merged = {**identities, method: entry}
-            return changed(living(user), self._clock.now_ms(), identities=merged)
-
-        join = Change(collection=USERS, id=uid, apply=apply)
-        ended = [] if session is None else [remove(SESSIONS, session)]
-        with _taken_is_conflict():
-            return await self._open(uid, LOGIN_TYPES[method], client, join, *steps, *ended)
-
-    async def _open(self, uid: str, login_type: str, client: ClientFacts, *steps: Step) -> Opened:
+    async def open(self, uid: str, login_type: str, client: ClientFacts, *steps: Step) -> Opened:
         """Runs the steps and opens a session in one write. DuplicateKey where a step met one."""
         session, opening = self._sessions.new(uid, login_type, client)
         await write(self._store, *steps, opening, actor=uid)
@@ -349,7 +225,7 @@ class Accounts:
 
 
 @contextmanager
-def _taken_is_conflict() -> Iterator[None]:
+def taken_is_conflict() -> Iterator[None]:
     try:
         yield
     except DuplicateKey:

@@ -1,8 +1,8 @@
 """From an Authorization header to a verified caller, remembered for a moment.
 
 Verifying a signature costs a hundred times more than a dictionary look-up, so callers are
-remembered by their raw header. Every `RECHECK_MS` the documents behind one are read again (a few
-microseconds where the store answers at once): that is how revocations, role changes and key
+remembered by their raw header. Every `RECHECK_SECONDS` the documents behind one are read again
+(a few microseconds where the store answers at once): that is how revocations, role changes and key
 rotations made by another process act within 2 s, without anything that could fall behind. Those
 made by this process drop the entry at once.
 """
@@ -26,7 +26,7 @@ from baas.ports.documents import DocumentStore, MaybeAwaitable, resolve
 from baas.schema.actor import NOBODY, Actor
 from baas.schema.values import decode
 
-RECHECK_MS: Final = 1_000
+RECHECK_SECONDS: Final = 1.0
 #: Callers remembered; the longest-known is forgotten first. About 2 KiB each.
 CACHE_ENTRIES: Final = 20_000
 #: Longest header that is looked at.
@@ -42,7 +42,7 @@ class _Entry:
         self.actor = actor
         self.owner = owner
         self.behind = behind
-        self.good_until = 0
+        self.good_until = 0.0
         self.claims: AccessClaims | None = None
         self.kid = ""
 
@@ -102,7 +102,8 @@ class Authenticator:
         self._keys = keys
         self._tokens = tokens
         self._cache = cache
-        self._now_ms = clock.now_ms
+        # Not the wall clock: were that set back, a revoked caller would be remembered for longer.
+        self._seconds = clock.monotonic
         self._known = cache.get
 
     def authenticate(self, header: str | None) -> MaybeAwaitable[Actor]:
@@ -113,7 +114,7 @@ class Authenticator:
         if header is None:
             return NOBODY
         entry = self._known(header)
-        if entry is not None and self._now_ms() < entry.good_until:
+        if entry is not None and self._seconds() < entry.good_until:
             return entry.actor
         return self._identify(header)
 
@@ -159,12 +160,13 @@ class Authenticator:
             self._tokens.check_times(claims)
         else:
             claims, kid = self._tokens.verify(token)
-        now_ms = self._now_ms()
+        looked = self._seconds()
         behind = await self._documents(claims)
         if entry is None or entry.behind != behind:
-            entry = self._user_entry(claims, behind, now_ms)
+            entry = self._user_entry(claims, behind)
             entry.claims, entry.kid = claims, kid
-        entry.good_until = min(now_ms + RECHECK_MS, claims.exp * 1000)
+        left = claims.exp - self._clock.now_ms() / 1000
+        entry.good_until = looked + min(RECHECK_SECONDS, left)
         return entry
 
     async def _documents(self, claims: AccessClaims) -> tuple[bytes, ...]:
@@ -174,23 +176,23 @@ class Authenticator:
             raise _ended()
         return session, user
 
-    def _user_entry(self, claims: AccessClaims, behind: tuple[bytes, ...], now_ms: int) -> _Entry:
+    def _user_entry(self, claims: AccessClaims, behind: tuple[bytes, ...]) -> _Entry:
         session, user = (decode(body) for body in behind)
         if session["uid"] != claims.sub:
             raise bad_token()
-        if user["disabled"] or expired(session, now_ms):
+        if user["disabled"] or expired(session, self._clock.now_ms()):
             raise _ended()
         return _Entry(actor_of(user, session["loginType"], claims.sid), claims.sub, behind)
 
     async def _admin_key(self, token: str, entry: _Entry | None) -> _Entry:
         id, secret = read_key(token)
-        now_ms = self._now_ms()
+        looked = self._seconds()
         stored = await resolve(self._store.get(ADMIN_KEYS, id))
         if stored is None:
             raise bad_key()
         if entry is None or entry.behind != (stored,):
             entry = _Entry(actor_of_key(decode(stored), secret), id, (stored,))
-        entry.good_until = now_ms + RECHECK_MS
+        entry.good_until = looked + RECHECK_SECONDS
         return entry
 
 

@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator, Callable
 
 import msgspec
 
-from baas.auth.accounts import Accounts, name_taken
+from baas.auth.accounts import Accounts, taken_is_conflict
+from baas.auth.changes import AccountChanges
 from baas.auth.collections import IDENTITIES, SESSIONS, USERS
 from baas.auth.steps import remove_owned, write
 from baas.auth.users import changed, check_roles, name_identity, username_key
@@ -16,7 +17,6 @@ from baas.ids import is_id, new_id
 from baas.ports.documents import (
     Change,
     DocumentStore,
-    DuplicateKey,
     Find,
     Lookups,
     Outcome,
@@ -46,12 +46,14 @@ class UserDirectory:
         store: DocumentStore,
         clock: Clock,
         accounts: Accounts,
+        changes: AccountChanges,
         *,
         dropped: Callable[[str], None],
     ) -> None:
         self._store = store
         self._clock = clock
         self._accounts = accounts
+        self._changes = changes
         self._dropped = dropped
 
     async def create(
@@ -60,10 +62,8 @@ class UserDirectory:
         """CONFLICT for a name that is taken; works while `auth.sign_up` is off."""
         uid = new_id()
         steps = await self._accounts.new_steps(uid, username, password, roles=check_roles(roles))
-        try:
+        with taken_is_conflict():
             await write(self._store, *steps)
-        except DuplicateKey:
-            raise name_taken() from None
         return await self.find(uid)
 
     async def find(self, name_or_uid: str) -> UserSummary:
@@ -103,11 +103,11 @@ class UserDirectory:
 
     async def set_password(self, uid: str, password: str) -> None:
         """Without the old one; ends every session."""
-        await self._accounts.set_password(uid, password)
+        await self._changes.set_password(uid, password)
         self._dropped(uid)
 
     async def delete(self, uid: str) -> None:
-        await self._accounts.delete(uid)
+        await self._changes.delete(uid)
         self._dropped(uid)
 
     async def _change(self, uid: str, members: Callable[[Document], Document]) -> None:

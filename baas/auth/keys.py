@@ -37,7 +37,7 @@ DOCUMENT_ID: Final = "access"
 ALGORITHM: Final = "EdDSA"
 TOKEN_TYPE: Final = "at+jwt"  # noqa: S105 - RFC 9068's `typ`, not a secret
 #: How old this process's view of the keys may be.
-RELOAD_MS: Final = 1_000
+RELOAD_SECONDS: Final = 1.0
 #: Another process may sign with the old key until it looks again.
 _GRACE_SECONDS: Final = 10
 #: Old public keys kept so that long-expired tokens still answer TOKEN_EXPIRED.
@@ -65,7 +65,7 @@ class SigningKeys:
         self._clock = clock
         self._token_seconds = token_seconds
         self._seen: bytes | None = None
-        self._loaded_ms = 0
+        self._loaded = 0.0
         self._by_header: dict[str, VerifyingKey] = {}
         self._kids: frozenset[str] = frozenset()
         self.signer: Ed25519PrivateKey
@@ -86,8 +86,8 @@ class SigningKeys:
         await self._load()
 
     async def refresh(self) -> None:
-        """Looks at the store again if the last look is older than `RELOAD_MS`."""
-        if abs(self._clock.now_ms() - self._loaded_ms) >= RELOAD_MS:
+        """Looks at the store again if the last look is older than `RELOAD_SECONDS`."""
+        if self._clock.monotonic() - self._loaded >= RELOAD_SECONDS:
             await self._load()
 
     async def rotate(self, *, drop_old: bool = False) -> str:
@@ -152,14 +152,14 @@ class SigningKeys:
         await self._store.write((step,), WriteInfo())
 
     async def _load(self) -> None:
-        now = self._clock.now_ms()
+        now = self._clock.monotonic()
         stored = await resolve(self._store.get(KEYS, DOCUMENT_ID))
         if stored is None:
             raise ConfigurationError("the signing keys are gone from the data folder")
         if stored != self._seen:
             self._take(decode(stored)["keys"])
             self._seen = stored
-        self._loaded_ms = now
+        self._loaded = now
 
     def _take(self, keys: list[Document]) -> None:
         signer = self._unseal(keys[0])

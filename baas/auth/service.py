@@ -13,6 +13,7 @@ from baas.auth.accounts import Accounts, Opened
 from baas.auth.admin_keys import AdminKeys
 from baas.auth.authenticate import ActorCache, Authenticator
 from baas.auth.bodies import ClientFacts
+from baas.auth.changes import AccountChanges
 from baas.auth.directory import UserDirectory
 from baas.auth.keys import SigningKeys
 from baas.auth.passwords import Passwords
@@ -48,14 +49,16 @@ class AuthService:
         self._wechat = Wechat(auth)
         self._cache = ActorCache()
         self._sessions = Sessions(store, clock, RefreshTokens(secret), auth)
-        self._accounts = Accounts(
-            store, clock, self._passwords, self._sessions, auth.password_min_length
-        )
+        minimum = auth.password_min_length
+        self._accounts = Accounts(store, clock, self._passwords, self._sessions, minimum)
+        self._changes = AccountChanges(store, clock, self._passwords, self._accounts, minimum)
         self.keys = SigningKeys(store, secret, clock, auth.access_token_seconds)
         self._tokens = AccessTokens(self.keys, clock, app, auth.access_token_seconds)
         self._callers = Authenticator(store, clock, self.keys, self._tokens, self._cache)
         self.admin_keys = AdminKeys(store, clock, dropped=self._cache.drop)
-        self.users = UserDirectory(store, clock, self._accounts, dropped=self._cache.drop)
+        self.users = UserDirectory(
+            store, clock, self._accounts, self._changes, dropped=self._cache.drop
+        )
 
     async def start(self) -> None:
         """Loads the signing keys, or makes the first. ConfigurationError for a wrong secret."""
@@ -152,19 +155,19 @@ class AuthService:
         """The same account, one more way to sign in; a new session in place of this one."""
         uid = _signed_in(actor)
         if isinstance(body, bodies.LinkPassword):
-            opened = await self._accounts.link_password(
+            opened = await self._changes.link_password(
                 uid, actor.session, body.username, body.password, client
             )
         else:
             who = await self._wechat.exchange(body.code)
-            opened = await self._accounts.link_wechat(uid, actor.session, who, client)
+            opened = await self._changes.link_wechat(uid, actor.session, who, client)
         self._cache.drop(uid)
         return await self._session(opened)
 
     async def unlink(self, body: bodies.Unlink, actor: Actor, client: ClientFacts) -> bodies.Empty:
         """Never the last way; the other sessions it opened end."""
         uid = _signed_in(actor)
-        await self._accounts.unlink(uid, actor.session, body.method)
+        await self._changes.unlink(uid, actor.session, body.method)
         self._cache.drop(uid)
         return bodies.Empty()
 
@@ -173,7 +176,7 @@ class AuthService:
     ) -> bodies.Empty:
         """Ends every other session of the account."""
         uid = _signed_in(actor)
-        await self._accounts.change_password(
+        await self._changes.change_password(
             uid, actor.session, body.old_password, body.new_password
         )
         self._cache.drop(uid)
@@ -212,13 +215,13 @@ class AuthService:
     ) -> bodies.User:
         """Sets the members given, takes away those given as null."""
         uid = _signed_in(actor)
-        user = await self._accounts.update_profile(uid, self._profile(body, ""))
+        user = await self._changes.update_profile(uid, self._profile(body, ""))
         return shown(user, actor.login_type or "")
 
     async def delete(self, body: bodies.Empty, actor: Actor, client: ClientFacts) -> bodies.Empty:
         """The account, its sessions and names; not the documents it owns."""
         uid = _signed_in(actor)
-        await self._accounts.delete(uid)
+        await self._changes.delete(uid)
         self._cache.drop(uid)
         return bodies.Empty()
 

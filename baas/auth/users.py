@@ -79,7 +79,7 @@ def new_user(
     profile: Document | None = None,
     roles: tuple[str, ...] = (),
 ) -> Document:
-    """`loginType` is that of the first sign-in; each session has its own."""
+    """`loginType` is that of the account itself; each session has its own."""
     now = date_from_ms(now_ms)
     return {
         "_id": uid,

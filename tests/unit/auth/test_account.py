@@ -21,6 +21,7 @@ async def test_an_anonymous_account_gets_a_password_and_keeps_its_uid(auth: Benc
     assert linked.user.login_type == "USERNAME"
     assert (await auth.actor(linked)).login_type == "USERNAME"
     assert (await auth.sign_in()).user.uid == before.user.uid
+    assert (await auth.service.users.find("ann")).login_type == "USERNAME"
 
 
 @scenario()
