@@ -86,9 +86,27 @@ def _advice(text: str, mark: Any) -> str:
     line = lines[mark.line] if mark.line < len(lines) else ""
     name, colon, rest = line.partition(":")
     rest = rest.strip()
+    if colon and rest[:1] == "{":
+        name, colon, rest = _inside_braces(rest, mark.column - line.index("{"))
     if not colon or not rest or rest[0] in "[{|>":
         return ""
-    return f"; quote the whole value: {name}: '{rest.replace(chr(39), chr(39) * 2)}'"
+    return f"; quote the whole value: {name.strip()}: {quoted(rest)}"
+
+
+def _inside_braces(text: str, column: int) -> tuple[str, str, str]:
+    """The last `name: value` of a flow mapping that begins before the column of the fault."""
+    found = None
+    for pair in re.finditer(r"([A-Za-z_][\w.-]*)\s*:\s+((?:'[^']*'|\"[^\"]*\"|[^,{}'\"])+)", text):
+        if found is None or pair.start() < column:
+            found = pair
+    return (found[1], ":", found[2].strip()) if found else ("", "", "")
+
+
+def quoted(text: str) -> str:
+    """`text` as a YAML scalar in quotes, in the form that is easier to read."""
+    if "'" in text and '"' not in text and "\\" not in text:
+        return f'"{text}"'
+    return "'" + text.replace("'", "''") + "'"
 
 
 class _Builder:
@@ -128,9 +146,8 @@ class _Builder:
     def _scalar(self, node: Any, path: tuple[Step, ...]) -> Any:
         text: str = node.value
         if node.tag.startswith("!"):
-            raise self._fault(
-                f"a value cannot start with '!' unless it is quoted: '{node.tag}{text}'", node
-            )
+            whole = quoted(f"{node.tag} {text}".strip())
+            raise self._fault(f"a value cannot start with '!' unless it is quoted: {whole}", node)
         if node.style:  # None or "" where it was written plain
             return text
         self.plain.add(path)

@@ -189,7 +189,7 @@ class _Checker:
         if root.members is not None and node.name not in root.members:
             advice = closest(node.name, root.members)
             raise self.fault(f"'{name}' has no member '{node.name}'{advice}", node.at)
-        if name == "request" and node.name == "data" and "newDoc" in self.scope.roots:
+        if name == "request" and node.name == "data" and self.scope.both_documents:
             self.remark(
                 "'request.data' is only what the client sent; newDoc is the document as it will be",
                 node.at,
@@ -286,7 +286,7 @@ class _Checker:
             raise self.fault(f"at most {MAX_LOOKUPS} get() and exists() in one rule", node.at)
         collection, id = self._lookup_path(self.value(node.args[0]), node.args[0].at)
         if reads_documents(id) and not self.scope.pushed_down:
-            raise self.fault(f"a {name}() that depends on doc cannot be answered here", node.at)
+            raise self.fault(f"a {name}() that depends on doc cannot be followed by watch", node.at)
         return e.Lookup(collection, id) if name == "get" else e.LookupExists(collection, id)
 
     def _lookup_path(self, path: e.Expr, at: int) -> tuple[str, e.Expr]:

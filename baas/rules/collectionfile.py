@@ -8,7 +8,7 @@ from typing import Any, Final
 from baas.errors import ConfigurationError
 from baas.query import expr as e
 from baas.query.instants import reads_documents
-from baas.rules.advise import advise_rule
+from baas.rules.advise import advise_read, advise_rule
 from baas.rules.check import check_rule
 from baas.rules.declaration import dotted, read_declaration
 from baas.rules.model import Advice, CollectionRules, FieldMask, Operation, Rule
@@ -23,7 +23,7 @@ from baas.rules.vocabulary import (
     Scope,
     closest,
 )
-from baas.yamlfile import Mark, Step, YamlFile, load_yaml
+from baas.yamlfile import Mark, Step, YamlFile, load_yaml, quoted
 
 _TOP_KEYS: Final = (
     "collection",
@@ -49,7 +49,6 @@ _RULE_KEYS: Final = (
 #: Keys of the shape that cloud-dev files have: rules at the top.
 _OLDER_KEYS: Final = frozenset(_RULE_KEYS)
 _WRITES: Final = (Operation.CREATE, Operation.UPDATE, Operation.DELETE)
-_FOLLOW_READ: Final = (Operation.COUNT, Operation.AGGREGATE, Operation.WATCH)
 _RESERVED: Final = frozenset((*COMMON_ROOTS, "doc", "newDoc", *CONSTANTS, *FUNCTION_ARGUMENTS))
 DENIED: Final = Rule(expr=e.FALSE, text="false")
 
@@ -59,7 +58,8 @@ def read_collection(name: str, text: str, file: str) -> tuple[CollectionRules, l
     source = text.replace("\t", " ") if file.endswith(".json") else text
     yaml = load_yaml(source, file)
     reader = _Reader(name, source, yaml)
-    return reader.read(), reader.advice
+    rules = reader.read()
+    return rules, list(dict.fromkeys(reader.advice))  # one text may serve several operations
 
 
 class _Text:
@@ -86,15 +86,17 @@ class _Reader:
         data = {} if self.yaml.data is None else self.yaml.data
         if not isinstance(data, dict):
             raise self.yaml.error("a rule file is a mapping of keys")
-        self.older = bool(data) and _OLDER_KEYS.issuperset(data)
-        if not self.older:
-            self._check_keys(data, _TOP_KEYS, ())
+        self.older = not _OLDER_KEYS.isdisjoint(data) and not set(_TOP_KEYS) & set(data)
+        self._check_keys(data, _RULE_KEYS if self.older else _TOP_KEYS, ())
         self._check_name(data)
         self.defines = self._read_defines(data.get("define"))
         spec = read_declaration(self.name, data, self.yaml)
+        rules = self._read_rules(data)
+        read = rules[Operation.READ]
+        self.advice.extend(self._advice(message, read) for message in advise_read(read, spec))
         return CollectionRules(
             spec=spec,
-            rules=self._read_rules(data),
+            rules=rules,
             masks=self._read_masks(data.get("fields")),
             mode=self._choice(data, "mode", ("filter", "reject"), "filter"),
             file=self.yaml.file,
@@ -108,7 +110,7 @@ class _Reader:
         for key in data:
             if key in known:
                 continue
-            if at == () and key in _RULE_KEYS:
+            if known is _TOP_KEYS and key in _RULE_KEYS:
                 raise self.yaml.error(f"'{key}' belongs below 'rules:'", key, key=True)
             advice = closest(key, known) or _comma_advice(data, key)
             raise self.yaml.error(f"unknown key '{key}'{advice}", *at, key, key=True)
@@ -276,29 +278,31 @@ class _Reader:
     def _placed(self, fault: RuleFault, text: str, path: tuple[Step, ...]) -> ConfigurationError:
         place = self._place(text, path, fault.offset)
         message = fault.message
-        if path in self.yaml.plain and place.column > 1 and _looks_cut(self.source, place):
+        if path in self.yaml.plain and self._is_cut(text, path):
             message += "; ' #' begins a comment unless the whole value is quoted"
         return ConfigurationError(
             message, file=self.yaml.file, line=place.line, column=place.column
         )
+
+    def _is_cut(self, text: str, path: tuple[Step, ...]) -> bool:
+        """Whether a comment follows on the line where the text ends."""
+        end = self._place(text, path, len(text))
+        return self.source.split("\n")[end.line - 1][end.column - 1 :].lstrip().startswith("#")
 
     def _place(self, text: str, path: tuple[Step, ...], offset: int) -> Mark:
         mark = self.yaml.values.get(path)
         return place_in(self.source, mark, text, offset) if mark else Mark(1, 1)
 
 
-def _looks_cut(source: str, place: Mark) -> bool:
-    lines = source.split("\n")
-    return (
-        place.line <= len(lines) and lines[place.line - 1][place.column - 1 :].lstrip()[:1] == "#"
-    )
-
-
 def _comma_advice(data: Mapping[str, Any], key: str) -> str:
     """`{read: size(a, b)}` is two keys to YAML: the second has no value."""
-    if data[key] is None and any(sign in key for sign in "()[]'\" .="):
-        return ": a comma inside {} begins a new key; quote the whole rule: {read: '...'}"
-    return ""
+    if data[key] is not None or not any(sign in key for sign in "()[]'\" .="):
+        return ""
+    before = list(data)[: list(data).index(key)]
+    if not before or not isinstance(data[before[-1]], str):
+        return ": a comma inside {} begins a new key; quote the whole rule"
+    whole = quoted(f"{data[before[-1]]}, {key}")
+    return f": a comma inside {{}} begins a new key; quote the whole rule: {before[-1]}: {whole}"
 
 
 def depends_on_documents(expr: e.Expr) -> bool:

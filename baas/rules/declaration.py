@@ -75,6 +75,17 @@ _PLAIN_KEYWORDS: Final = frozenset(
         "writeOnly",
     )
 )
+_TYPES: Final = (
+    "object",
+    "array",
+    "string",
+    "number",
+    "integer",
+    "boolean",
+    "null",
+    "date",
+    "geo",
+)
 _KEYWORDS: Final = tuple(sorted(_SCHEMAS | _SCHEMA_LISTS | _SCHEMA_MAPS | _PLAIN_KEYWORDS))
 
 
@@ -120,7 +131,9 @@ def _check_keywords(schema: Any, yaml: YamlFile, at: tuple[Step, ...]) -> None:
         if key not in _KEYWORDS and not key.startswith("x-"):
             advice = closest(key, _KEYWORDS)
             raise yaml.error(f"unknown schema keyword '{key}'{advice}", *at, key, key=True)
-        if key in _SCHEMAS:
+        if key == "type":
+            _check_types(value, yaml, (*at, key))
+        elif key in _SCHEMAS:
             _check_keywords(value, yaml, (*at, key))
         elif key in _SCHEMA_LISTS and isinstance(value, list):
             for position, item in enumerate(value):
@@ -128,6 +141,13 @@ def _check_keywords(schema: Any, yaml: YamlFile, at: tuple[Step, ...]) -> None:
         elif key in _SCHEMA_MAPS and isinstance(value, dict):
             for name, item in value.items():
                 _check_keywords(item, yaml, (*at, key, name))
+
+
+def _check_types(value: Any, yaml: YamlFile, at: tuple[Step, ...]) -> None:
+    for name in value if isinstance(value, list) else [value]:
+        if name not in _TYPES:
+            advice = closest(str(name), _TYPES) or f"; types are {', '.join(_TYPES)}"
+            raise yaml.error(f"unknown type {name!r}{advice}", *at)
 
 
 def _place_of(schema: dict[str, Any], at: tuple[Step, ...]) -> tuple[Step, ...]:

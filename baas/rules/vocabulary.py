@@ -90,7 +90,7 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
     unchanged_is: bool | None = None
     """What `unchanged` is where one document is both (a shared text on create)."""
     pushed_down: bool = True
-    """Whether a `get()` that depends on `doc` can be answered here."""
+    """Whether a `get()` that depends on `doc` can be answered here; not for `watch`."""
 
 
 COMMON_ROOTS: Final[dict[str, Root]] = {
