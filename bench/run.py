@@ -36,7 +36,6 @@ OPERATIONS: Final = ("get", "list", "insert", "update")
 CONNECTIONS: Final = (1, 64)
 REQUESTS_EACH: Final = 100
 WARM_UP_SECONDS: Final = 0.5
-START_SECONDS: Final = 30.0
 READERS_BESIDE: Final = 4
 TICK: Final = os.sysconf("SC_CLK_TCK")
 
@@ -86,7 +85,9 @@ def _family(pid: int) -> Iterator[int]:
 # -- the two servers ------------------------------------------------------------------------------
 
 
-def _spawn(*command: str, cwd: Path = REPOSITORY) -> subprocess.Popen[str]:
+def _spawn(
+    *command: str, cwd: Path = REPOSITORY, log: IO[bytes] | None = None
+) -> subprocess.Popen[str]:
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
     return subprocess.Popen(
         [sys.executable, "-m", *command],
@@ -94,6 +95,7 @@ def _spawn(*command: str, cwd: Path = REPOSITORY) -> subprocess.Popen[str]:
         env=environment,
         text=True,
         stdout=subprocess.PIPE,
+        stderr=log,
     )
 
 
@@ -113,27 +115,24 @@ def floor(folder: Path, number: int, callers: list[Caller]) -> Iterator[Server]:
 
 @contextmanager
 def gateway(app: Path, workers: int) -> Iterator[Server]:
-    """Logging stays on: it goes to a file beside the app, as an operator would have it."""
-    process = _spawn("baas", "serve", "--port", "0", "--workers", str(workers), cwd=app)
-    log = (app / "gateway.log").open("a")
-    try:
-        assert process.stdout is not None
-        yield Server("baas", _announced_port(process.stdout, log), process.pid)
-    finally:
-        process.terminate()
-        process.wait()
-        log.close()
+    """Logging stays on: to a file beside the app, as an operator would have it."""
+    with (app / "gateway.log").open("ab") as log:
+        options = ("--port", "0", "--workers", str(workers))
+        process = _spawn("baas", "serve", *options, cwd=app, log=log)
+        try:
+            assert process.stdout is not None
+            yield Server("baas", _announced_port(process.stdout, Path(log.name)), process.pid)
+        finally:
+            process.terminate()
+            process.wait()
 
 
-def _announced_port(output: IO[str], log: IO[str]) -> int:
-    """Reads the banner; what follows it is drained by a `cat` into the log file."""
+def _announced_port(output: IO[str], log: Path) -> int:
+    """Of the banner's first line; the rest of it fits into the pipe."""
     for line in output:
-        log.write(line)
         if found := re.search(r"http://[^:/\s]+:(\d+)", line):
-            log.flush()
-            subprocess.Popen(["cat"], stdin=output, stdout=log)
             return int(found.group(1))
-    raise SystemExit("the gateway did not start")
+    raise SystemExit(f"the gateway did not start: {log.read_text()[-2000:]}")
 
 
 def _prepare(app: Path, number: int, callers_wanted: int) -> list[Caller]:
