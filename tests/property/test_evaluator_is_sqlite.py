@@ -131,8 +131,10 @@ def test_the_key_in_sql_is_the_key_in_python(table: Table, value) -> None:
     assert table.database.raw.execute(sql, (text,)).get == encode_key(value)
 
 
-HOSTILE = ('"', "'", "\\", '\\"', "a\"b", "x' OR 1=1 --", "\n", "\x01", "[0]", "#", "?1", "é", "😀",
-           " ", "__proto__", "$", "a$b", "%s", "{}", "\u2028", "\\u0041", "NULL", "🏳️‍🌈", "\x7f")  # fmt: skip
+HOSTILE = (
+    *('"', "'", "\\", '\\"', 'a"b', "x' OR 1=1 --", "\n", "\x01", "[0]", "#", "?1", "é", "😀", " "),
+    *("__proto__", "$", "a$b", "%s", "{}", "\u2028", "\\u0041", "NULL", "\x7f"),
+)
 
 
 @pytest.mark.parametrize("name", HOSTILE)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from baas.engines.sqlite.catalogue import CollectionInfo
 from baas.engines.sqlite.compile import Compiler
-from baas.engines.sqlite.sort import behind, order_by
+from baas.engines.sqlite.sort import behind, behind_in_halves, order_by
 from baas.ports.documents import Find
 from baas.query import ast
+from baas.query.ast import Sort
 
 Statement = tuple[str, list[Any]]
 
@@ -17,16 +19,37 @@ def select(info: CollectionInfo, query: Find) -> Statement:
     """The documents of a query, as JSON bytes."""
     to = Compiler(info)
     where = to.filter(query.filter)
-    if query.after is not None:
-        where = f"{where} AND {behind(to, query.sort, query.after)}"
-    sql = f"SELECT CAST(doc AS BLOB) FROM {info.table} WHERE {where}"
-    sql += f" ORDER BY {order_by(info, query.sort)}"
+    if query.after is None:
+        sql = _ordered(info, query.sort, where)
+    elif (halves := behind_in_halves(to, query.sort, query.after)) is None:
+        sql = _ordered(info, query.sort, f"{where} AND {behind(to, query.sort, query.after)}")
+    else:
+        values, nulls = (f"{where} AND {half}" for half in halves)
+        # Among nulls the first key says nothing; without it an index gives the order.
+        parts = (_ordered(info, query.sort, values), _ordered(info, query.sort[1:], nulls))
+        return _joined(to, query, parts)
     if query.limit is not None or query.skip:
-        limit = -1 if query.limit is None else query.limit
-        sql += f" LIMIT {to.bind(limit)}"
+        sql += f" LIMIT {to.bind(_limit(query))}"
         if query.skip:
             sql += f" OFFSET {to.bind(query.skip)}"
     return sql, to.params
+
+
+def _ordered(info: CollectionInfo, sort: Sort, where: str) -> str:
+    order = order_by(info, sort)
+    return f"SELECT CAST(doc AS BLOB) AS body FROM {info.table} WHERE {where} ORDER BY {order}"
+
+
+def _joined(to: Compiler, query: Find, parts: Iterable[str]) -> Statement:
+    """One part behind the other. SQLite runs them in turn and stops at the limit."""
+    limit, skip = to.bind(_limit(query)), to.bind(query.skip)
+    enough = to.bind(-1 if query.limit is None else query.limit + query.skip)
+    halves = [f"SELECT body FROM ({part} LIMIT {enough})" for part in parts]
+    return f"{' UNION ALL '.join(halves)} LIMIT {limit} OFFSET {skip}", to.params
+
+
+def _limit(query: Find) -> int:
+    return -1 if query.limit is None else query.limit
 
 
 def select_one(info: CollectionInfo, id: str, filter: ast.Filter) -> Statement:

@@ -44,6 +44,20 @@ def behind(to: Compiler, sort: Sort, after: tuple[Value, ...]) -> str:
     return _behind(to, sort, [encode_key(value) for value in after])
 
 
+def behind_in_halves(to: Compiler, sort: Sort, after: tuple[Value, ...]) -> tuple[str, str] | None:
+    """`behind` as two conditions, one after the other in the order, that an index can start from.
+
+    Only where the first key descends from a value: the nulls come behind all values then, and no
+    one range of an index holds both. None elsewhere.
+    """
+    first = sort[0]
+    if not first.descending or after[0] is None or first.path == ("_id",) or len(sort) == 1:
+        return None
+    term, value = key_term(to.collection, first), to.bind(encode_key(after[0]))
+    rest = _behind(to, sort[1:], [encode_key(each) for each in after[1:]])
+    return f"({term} <= {value} AND ({term} < {value} OR {rest}))", f"{term} IS NULL"
+
+
 def _behind(to: Compiler, sort: Sort, after: list[Key]) -> str:
     term, descending = key_term(to.collection, sort[0]), sort[0].descending
     if len(sort) == 1:

@@ -23,6 +23,7 @@ from baas.ports.documents import (
     Change,
     ChangeMany,
     Check,
+    Count,
     DuplicateKey,
     Insert,
     Once,
@@ -120,12 +121,21 @@ class Transaction:
         documents = yield queries.select(info, step.query)
         return StepResult(documents=tuple(documents))
 
+    def count(self, step: Count) -> Rows:
+        info = self.catalogue.get(step.collection)
+        if info is None:
+            return _NOTHING
+        rows = yield queries.count(info, step.filter)
+        return StepResult(count=rows[0])
+
     def run(self, step: Step) -> Rows:
         """Any step, as a generator."""
         if type(step) is ChangeMany:
             return (yield from self.change_many(step))
         if type(step) is Read:
             return (yield from self.read(step))
+        if type(step) is Count:
+            return (yield from self.count(step))
         return self.run_quick(step)
 
     def run_quick(self, step: Any) -> StepResult:
