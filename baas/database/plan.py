@@ -19,7 +19,7 @@ from baas.database.context import Call, Context
 from baas.database.idempotency import once
 from baas.database.lookups import MAX_ATTEMPTS, NOTHING_KNOWN, Changed, FetchedLookups, checks
 from baas.database.reads import decide_get
-from baas.errors import Code, Problem
+from baas.errors import Code, FieldError, Problem
 from baas.ports.documents import (
     Check,
     DuplicateKey,
@@ -128,8 +128,7 @@ class Batch:
                 continue
             except Problem as refusal:
                 if place == 0 and once is None:
-                    refusal.operation = operation.number
-                    raise
+                    raise placed(refusal, operation.number) from None
                 plan = _refusing(operation, refusal)
             return _Draft(operation, lookups, tuple(checks(lookups, place)), plan)
 
@@ -141,8 +140,7 @@ class Batch:
         except Changed:
             raise
         except Problem as problem:
-            problem.operation = self._number(problem.operation)
-            raise
+            raise placed(problem, self._number(problem.operation)) from None
         except DuplicateKey as duplicate:
             self._raise_conflict(duplicate)
         if result.replayed is not None:
@@ -215,8 +213,7 @@ class Batch:
         draft = self._draft_at(duplicate.step)
         call = self._call if draft is None else draft.operation.call
         problem = _conflict(self._context, call, duplicate)
-        problem.operation = self._number(duplicate.step)
-        raise problem from None
+        raise placed(problem, self._number(duplicate.step)) from None
 
 
 def _refusing(operation: Operation, refusal: Problem) -> Plan:
@@ -226,6 +223,18 @@ def _refusing(operation: Operation, refusal: Problem) -> Plan:
 
     step = Check(collection=operation.call.collection, id="-", verify=refuse)
     return Plan(steps=(step,), render=lambda results, lookups: b"")
+
+
+def placed(problem: Problem, number: int | None) -> Problem:
+    """A problem of one verb as one of operation `number`: paths are those of the whole body. None:
+    of a verb by itself."""
+    problem.operation = number
+    if number is not None:
+        problem.errors = tuple(
+            FieldError(f"operations.{number}.{one.path}".rstrip("."), one.message)
+            for one in problem.errors
+        )
+    return problem
 
 
 def single(context: Context, call: Call, verb: str, planner: Planner) -> Batch:

@@ -142,9 +142,13 @@ def _page_and_total(
     async def attempt(reader: DocumentReader, lookups: Lookups) -> bytes:
         total = await _resolved(_count(context, call, query.filter, reader, lookups))
         documents = await _resolved(page(reader, lookups))
-        return b'%b,"total":%d}' % (documents[:-1], total)
+        return with_total(documents, total)
 
     return attempt
+
+
+def with_total(page: bytes, total: int) -> bytes:
+    return b'%b,"total":%d}' % (page[:-1], total)
 
 
 def render_page(
@@ -261,10 +265,14 @@ def count(context: Context, call: Call, body: CountBody) -> MaybeAwaitable[bytes
 def _count(
     context: Context, call: Call, filter: Filter, reader: DocumentReader, lookups: Lookups
 ) -> MaybeAwaitable[int]:
-    decision = context.guard.read(
+    decision = decide_count(context, call, filter, lookups)
+    return reader.count(call.collection, decision.filter)
+
+
+def decide_count(context: Context, call: Call, filter: Filter, lookups: Lookups) -> ReadDecision:
+    return context.guard.read(
         Operation.COUNT, call.collection, call.actor, call.facts(), filter, BY_ID, lookups
     )
-    return reader.count(call.collection, decision.filter)
 
 
 def _total(total: int) -> bytes:

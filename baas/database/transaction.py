@@ -27,17 +27,19 @@ from baas.database.bodies import (
 )
 from baas.database.context import Call, Context, check_id
 from baas.database.etag import etag_of, same_etag
-from baas.database.plan import Batch, Operation, Plan, Planner, Results
+from baas.database.plan import Batch, Operation, Plan, Planner, Results, placed
 from baas.database.reads import (
     decide,
+    decide_count,
     decide_get,
     read_query,
     render_page,
     store_query,
+    with_total,
 )
 from baas.errors import Code, FieldError, Problem, invalid, not_found
 from baas.guard import ReadDecision
-from baas.ports.documents import Check, KnownLookups, Lookups, Read
+from baas.ports.documents import Check, Count, KnownLookups, Lookups, Read, Step
 from baas.query.ast import Projection
 from baas.query.evaluate import matches
 from baas.query.parse import parse_projection
@@ -74,37 +76,29 @@ def _operation(context: Context, call: Call, number: int, body: Any) -> Operatio
         inner = call.within(body.collection)
         planner = _PLANNERS[type(body)](context, inner, body)
     except Problem as problem:
-        raise _placed(problem, number) from None
+        raise placed(problem, number) from None
     return Operation(call=inner, planner=planner, number=number)
-
-
-def _placed(problem: Problem, number: int) -> Problem:
-    """The problem of one verb, as one of operation `number`: paths are those of the whole body."""
-    problem.operation = number
-    problem.errors = tuple(
-        FieldError(f"operations.{number}.{one.path}".rstrip("."), one.message)
-        for one in problem.errors
-    )
-    return problem
 
 
 # -- reads ----------------------------------------------------------------------------------------
 
 
 def _find(context: Context, call: Call, body: FindOperation) -> Planner:
-    if body.count:
-        raise invalid("count", "is not part of a transaction; use find by itself")
     query = read_query(context, call, body)
 
     def planner(lookups: KnownLookups) -> Plan:
         decision = decide(context, call, query, lookups)
-        step = Read(query=store_query(call, query, decision))
+        steps: list[Step] = [Read(query=store_query(call, query, decision))]
+        if body.count:
+            counted = decide_count(context, call, query.filter, lookups)
+            steps.append(Count(collection=call.collection, filter=counted.filter))
 
         def render(results: Results, now: Lookups) -> bytes:
             rows = list(results[0].documents)
-            return render_page(context, query, decision.masks, rows, now)
+            page = render_page(context, query, decision.masks, rows, now)
+            return with_total(page, results[1].count) if body.count else page
 
-        return Plan(steps=(step,), render=render)
+        return Plan(steps=tuple(steps), render=render)
 
     return planner
 

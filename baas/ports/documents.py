@@ -177,6 +177,13 @@ class Read(msgspec.Struct, frozen=True, kw_only=True):
     query: Find
 
 
+class Count(msgspec.Struct, frozen=True, kw_only=True):
+    """A `count` among the steps of a transaction, seeing the earlier steps."""
+
+    collection: str
+    filter: Filter
+
+
 class Check(msgspec.Struct, frozen=True, kw_only=True):
     """`verify` sees the stored document (or None) and raises Problem to undo the batch."""
 
@@ -185,7 +192,7 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
     verify: Callable[[Document | None, Lookups], None]
 
 
-Step: TypeAlias = Insert | Change | ChangeMany | Read | Check
+Step: TypeAlias = Insert | Change | ChangeMany | Read | Count | Check
 
 
 class Written(msgspec.Struct, frozen=True):
@@ -197,10 +204,11 @@ class Written(msgspec.Struct, frozen=True):
 
 
 class StepResult(msgspec.Struct, frozen=True):
-    """`written` for writes (in `_id` order), `documents` for a Read."""
+    """`written` for writes (in `_id` order), `documents` for a Read, `count` for a Count."""
 
     written: tuple[Written, ...] = ()
     documents: tuple[bytes, ...] = ()
+    count: int = 0
 
 
 class Once(msgspec.Struct, frozen=True, kw_only=True):
