@@ -21,6 +21,8 @@ elements is a candidate too (one level: elements of elements are not). An array 
 by position is a candidate only as a whole.
 
 `Size`, `ElemMatch` and `ElemTest` look at what is reached, never at the elements of an array.
+`ElemMatch` asks the array's elements that are objects. (The one known difference: MongoDB also
+asks elements that are arrays, as documents whose fields are positions.)
 
 Tests: `Eq`, and `In` with `null`, hold for MISSING as for null; every other test fails on
 MISSING, but `Range` `gte`/`lte` with null. `Range` compares within one kind. `Not` negates the

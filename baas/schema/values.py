@@ -117,7 +117,8 @@ def compare(left: Value, right: Value) -> int:
         return _compare_arrays(left, right)
     if left_kind is Kind.DATE:
         left, right = left[DATE], right[DATE]
-    return (left > right) - (left < right)
+    verdict: int = (left > right) - (left < right)
+    return verdict
 
 
 def _compare_arrays(left: list[Value], right: list[Value]) -> int:
