@@ -24,6 +24,7 @@ import socket
 import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -127,7 +128,7 @@ class Writer:
     def _commit(self) -> None:
         self._connection.execute("COMMIT")
         if self._wal_pages > WAL_PAGES:
-            self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            _checkpoint(self._connection)
 
     def _note_wal(self, _connection: object, _database: str, pages: int) -> int:
         self._wal_pages = pages
@@ -297,10 +298,15 @@ def fill(file: Path, number: int, owners: list[str]) -> None:
     connection.close()
 
 
+def _checkpoint(connection: apsw.Connection) -> None:
+    with suppress(apsw.BusyError):  # the other of the two is at it
+        connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+
+
 def _checkpoint_forever(file: Path, stop: threading.Event) -> None:
     connection = _connect(file)
     while not stop.wait(CHECKPOINT_SECONDS):
-        connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        _checkpoint(connection)
 
 
 async def _serve(app: Floor, listener: socket.socket, file: Path) -> None:
