@@ -9,6 +9,7 @@ from baas.errors import Problem, denied
 from baas.query import expr as e
 from baas.query.ast import Filter
 from baas.query.conditions import Compiled, Env, LookupsLike, compile
+from baas.query.fields import overlap
 from baas.query.implies import implies
 from baas.rules.model import FieldMask
 from baas.rules.residual import Known, reduce, to_filter
@@ -78,7 +79,7 @@ class CallerMasks:
         return [mask.path for mask in self._read if not mask.allows(document, lookups)]
 
     def touches(self, paths: frozenset[Path]) -> bool:
-        return any(_overlap(used, mask.path) for mask in self._read for used in paths)
+        return any(overlap(used, mask.path) for mask in self._read for used in paths)
 
     def check_used(self, paths: frozenset[Path], known: Filter) -> None:
         for mask, used in _meetings(self._read, paths):
@@ -118,14 +119,7 @@ def _reduced(
 
 
 def _meetings(masks: list[_Mask], paths: frozenset[Path]) -> Iterable[tuple[_Mask, Path]]:
-    return ((mask, used) for mask in masks for used in sorted(paths) if _overlap(used, mask.path))
-
-
-def _overlap(used: Path, masked: Path) -> bool:
-    """Whether one lies at, above or below the other. Positions in arrays (`a.0.b`) do not count."""
-    named = tuple(part for part in used if not part.isdigit())
-    shorter = min(len(named), len(masked))
-    return named[:shorter] == masked[:shorter]
+    return ((mask, used) for mask in masks for used in sorted(paths) if overlap(used, mask.path))
 
 
 def _refused(masked: Path, used: Path, what: str) -> Problem:
