@@ -78,7 +78,7 @@ class UpdateEdit:
             return frozenset()
         hidden = masks.unreadable(before, lookups)
         return frozenset(
-            mask for mask in hidden if not any(overlap(mask, path) for path in self._written)
+            mask for mask in hidden if not any(overlap(path, mask) for path in self._written)
         )
 
     def fresh(self, call: Call, seed: Document) -> Document:

@@ -65,30 +65,29 @@ def paths_in_sort(sort: ast.Sort) -> frozenset[Path]:
     return frozenset(key.path for key in sort)
 
 
-def overlap(one: Path, other: Path) -> bool:
-    """Whether one path is the other, lies below it or above it, arrays in between allowed.
+def overlap(used: Path, named: Path) -> bool:
+    """Whether `used` is `named`, lies above it or below it, arrays in between allowed.
 
-    A component of digits may be a position in an array, and then stands for no name: `items.0.key`
-    overlaps `items.key`. What may be read in two ways overlaps if either reading does.
+    In `used`, a path of a query or an update, a component of digits may be a position in an array,
+    and then stands for no name: `items.0.key` overlaps `items.key`. What may be read in two ways
+    overlaps if either reading does. In `named`, a mask's path, every component is a name.
     """
-    if not one or not other:
+    if not used or not named:
         return True
     # The first component is a field of the document, never a position. The rest is a search over
     # pairs of places, each visited once: paths come from clients, and may be all digits.
-    todo, seen = [(1, 1)] if one[0] == other[0] else [], set[tuple[int, int]]()
+    todo, seen = [(1, 1)] if used[0] == named[0] else [], set[tuple[int, int]]()
     while todo:
         place = i, j = todo.pop()
-        if i == len(one) or j == len(other):
+        if i == len(used) or j == len(named):
             return True
         if place in seen:
             continue
         seen.add(place)
-        if one[i] == other[j]:
+        if used[i] == named[j]:
             todo.append((i + 1, j + 1))
-        if _maybe_position(one[i]):
+        if _maybe_position(used[i]):
             todo.append((i + 1, j))
-        if _maybe_position(other[j]):
-            todo.append((i, j + 1))
     return False
 
 

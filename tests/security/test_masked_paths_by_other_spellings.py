@@ -46,7 +46,7 @@ PROBES = [
     ("meta.2024.total", {"meta.2024.total": 1}),
     ("meta.2024.total", {"meta.0.2024.total": 1}),
     ("a.0.b", {"a.0.b": 1}),
-    ("a.0.b", {"a.b": 1}),
+    ("a.0.b", {"a.7.0.b": 1}),
 ]
 
 
