@@ -26,7 +26,10 @@ class BoundedPool:
     async def run(self, work: Callable[[], T]) -> T:
         if len(self._pending) >= self._limit:
             raise Problem(Code.UNAVAILABLE, "Too many sign-ins are under way.", retry_after=1)
-        future = self._executor.submit(work)
+        try:
+            future = self._executor.submit(work)
+        except RuntimeError:  # closed: the process is about to end
+            raise Problem(Code.UNAVAILABLE, "The service is stopping.", retry_after=1) from None
         self._pending.add(future)
         # Called in the worker thread; removing one element of a set is atomic.
         future.add_done_callback(self._pending.discard)

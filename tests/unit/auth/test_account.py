@@ -136,6 +136,14 @@ async def test_nobody_ends_a_stranger_s_session(auth: Bench) -> None:
     assert (await auth.actor(victim)).uid == victim.user.uid
 
 
+@pytest.mark.parametrize("id", ["", "nothing", "../x", "a\x00b", "x" * 5000, "\U0001f600", "%"])
+@scenario()
+async def test_a_session_that_cannot_be_is_not_found(auth: Bench, id: str) -> None:
+    actor = await auth.actor(await auth.sign_up())
+    with refused(Code.NOT_FOUND):
+        await auth.call(auth.service.sessions_revoke, bodies.SessionsRevoke(id=id), actor)
+
+
 @scenario()
 async def test_all_sessions_can_be_ended_at_once(auth: Bench) -> None:
     here, elsewhere = await auth.sign_up(), await auth.sign_in()

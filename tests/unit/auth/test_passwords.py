@@ -49,6 +49,8 @@ def test_a_full_queue_is_unavailable_and_empties_again() -> None:
         await asyncio.gather(*held)
         assert await pool.run(lambda: 7) == 7
         pool.close()
+        with refused(Code.UNAVAILABLE):
+            await pool.run(lambda: 7)
 
     asyncio.run(test())
 
