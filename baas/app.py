@@ -85,6 +85,7 @@ class App:
             clock=clock,
             guard=self.guard,
             rules_stale=lambda: self.watcher.stale,
+            body_bytes=settings.limits.body_bytes,
             public=self.folder / settings.app.public,
         )
 

@@ -40,7 +40,7 @@ async def answer_verb(
     if actor.key is not None:
         require_scope(actor, SCOPES[verb])
     check_json_type(exchange)
-    body = await read_body(exchange, receive, services.settings.limits.body_bytes)
+    body = await read_body(exchange, receive, services.body_bytes)
     if verb == "get":
         tagged = services.database.get_tagged(collection, body, actor, ip)
         found, etag = tagged if isinstance(tagged, tuple) else await tagged

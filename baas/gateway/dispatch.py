@@ -27,6 +27,7 @@ from baas.gateway.exchange import (
     SCOPE_KEY,
     Answer,
     Exchange,
+    Header,
     Message,
     Receive,
     Scope,
@@ -36,7 +37,7 @@ from baas.gateway.problems import internal, render
 from baas.gateway.public import PublicFiles
 from baas.gateway.ratelimit import network_of
 from baas.gateway.services import Services
-from baas.observe.logs import REQUEST_ID, Access
+from baas.observe.logs import REQUEST_ID, Access, stamp
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +52,7 @@ API_PREFIXES: Final = ("/v1/", "/docs/")
 _RESERVED: Final = frozenset({"v1", "docs", "admin", "http", ".well-known"})
 
 _HOT_PREFIX: Final = "/v1/database/"
+_HOT_START: Final = len(_HOT_PREFIX)
 _HOT_ROUTES: Final = {verb: f"database.{verb}" for verb in VERBS}
 
 #: An answer to someone who hung up is logged with this status, as nginx does; it is never sent.
@@ -68,6 +70,11 @@ class Edge:
         self._sample = services.settings.observe.access_sample
         self._log_all = self._sample >= 1
         self._log_info = services.logs.level <= logging.INFO
+        self._address_of = services.addresses.of
+        self._cors_headers = services.cors.headers
+        self._count = services.metrics.request
+        self._log = services.logs.add
+        self._now_ms = services.clock.now_ms
 
     async def litestar(self) -> AsgiApp:
         """Made once, in a thread, so that the loop goes on serving verbs meanwhile."""
@@ -87,34 +94,34 @@ class Edge:
         if scope["type"] != "http":
             return await _refuse_socket(receive, send)
         exchange = Exchange(scope)
-        exchange.ip = self._services.addresses.of(exchange, scope)
+        exchange.ip = self._address_of(exchange, scope)
         REQUEST_ID.set(exchange.id)
-        path = exchange.path
+        verb = hot_verb(exchange)
         try:
-            if path.startswith(_HOT_PREFIX) and exchange.method == "POST":
-                parts = path.split("/", 5)
-                if len(parts) == 5 and parts[4] in _HOT_ROUTES:
-                    return await self._answer_hot(exchange, scope, parts, receive, send)
-            await self._answer_other(exchange, scope, receive, send)
+            if verb is None:
+                await self._answer_other(exchange, scope, receive, send)
+            else:
+                await self._send(
+                    exchange, await self._answer_hot(exchange, scope, verb, receive), send
+                )
         except ClientGone:
             exchange.status = CLIENT_CLOSED
         finally:
             self._finish(exchange)
 
     async def _answer_hot(
-        self, exchange: Exchange, scope: Scope, parts: list[str], receive: Receive, send: Send
-    ) -> None:
-        verb = parts[4]
+        self, exchange: Exchange, scope: Scope, verb: str, receive: Receive
+    ) -> Answer:
         exchange.route = _HOT_ROUTES[verb]
         try:
             exchange.check_headers()
             refuse_query_token(scope)
-            answer = await answer_verb(self._services, exchange, verb, parts[3], receive)
+            collection = exchange.path[_HOT_START : -len(verb) - 1]
+            return await answer_verb(self._services, exchange, verb, collection, receive)
         except ClientGone:
             raise
         except Exception as fault:
-            answer = self.answer_for(fault, exchange)
-        await self._send(exchange, answer, send)
+            return self.answer_for(fault, exchange)
 
     async def _answer_other(
         self, exchange: Exchange, scope: Scope, receive: Receive, send: Send
@@ -182,12 +189,12 @@ class Edge:
         await send({"type": "http.response.start", "status": answer.status, "headers": head})
         await send({"type": "http.response.body", "body": body})
 
-    def _common_headers(self, exchange: Exchange) -> list[tuple[bytes, bytes]]:
+    def _common_headers(self, exchange: Exchange) -> tuple[Header, ...]:
         """What every answer carries, however it was made."""
-        headers = [(b"x-request-id", exchange.id.encode()), NO_SNIFF]
+        id = (b"x-request-id", exchange.id.encode())
         if is_open(exchange.path):
-            headers += self._services.cors.headers(exchange)
-        return headers
+            return (id, NO_SNIFF, *self._cors_headers(exchange))
+        return (id, NO_SNIFF)
 
     def _wrap(self, exchange: Exchange, send: Send) -> Send:
         """`send` for answers that others make: adds the common headers, counts the bytes."""
@@ -206,18 +213,19 @@ class Edge:
 
     def _finish(self, exchange: Exchange) -> None:
         """Numbers and the log line. Failures are always logged, successes by sample."""
-        services = self._services
         seconds = perf_counter() - exchange.started
         status = exchange.status or CLIENT_CLOSED
-        services.metrics.request(exchange.route, status, seconds)
+        self._count(exchange.route, status, seconds)
         if status < 400 and not self._log_all and random() >= self._sample:  # noqa: S311
             return
         if not self._log_info and status < 500:
             return
         actor = exchange.actor
-        services.logs.add(
+        self._log(
             Access(
-                services.clock.now_ms(),
+                stamp(self._now_ms()),
+                "info" if status < 500 else "error",
+                "request",
                 exchange.id,
                 exchange.method,
                 exchange.path,
@@ -232,6 +240,15 @@ class Edge:
                 exchange.trace,
             )
         )
+
+
+def hot_verb(exchange: Exchange) -> str | None:
+    """The verb of a `POST /v1/database/{collection}/{verb}`; None for every other request."""
+    path = exchange.path
+    if exchange.method != "POST" or not path.startswith(_HOT_PREFIX):
+        return None
+    collection, _, verb = path[_HOT_START:].partition("/")
+    return verb if collection and verb in _HOT_ROUTES else None
 
 
 def _is_api(path: str) -> bool:

@@ -80,8 +80,8 @@ class RateLimits:
 
 
 class Services(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything a route may use. `auth` is `baas.auth.service.AuthService`; `public` the folder
-    served at `/`, if there is one."""
+    """Everything a route may use. `auth` is `baas.auth.service.AuthService`; `body_bytes` the
+    largest body; `public` the folder served at `/`, if there is one."""
 
     settings: Settings
     auth: Any
@@ -96,4 +96,5 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     clock: Clock
     guard: Guard
     rules_stale: Callable[[], bool]
+    body_bytes: int
     public: Path | None = None

@@ -44,11 +44,13 @@ def redact(text: str) -> str:
     return _SECRETS.sub(lambda m: f"{m['word']} [redacted]" if m["word"] else "[redacted]", text)
 
 
-class Access(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One answered request. `time` in ms since 1970, `ms` how long it took, `bytes` of the answer's
-    body; `error` is the problem's code."""
+class Access(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """One answered request, as it is written. `time` in ISO form, `ms` how long it took, `bytes`
+    of the answer's body; `error` is the problem's code."""
 
-    time: int
+    time: str
+    level: str
+    message: str
     id: str
     method: str
     path: str
@@ -107,7 +109,7 @@ class LogWriter:
         clock: Clock | None = None,
     ) -> None:
         self._sink = sink
-        self._render = _json_line if form == "json" else _text_line
+        self._render = _json_lines if form == "json" else _text_lines
         self.level: Final[int] = logging.getLevelNamesMapping()[level.upper()]
         self._clock: Clock = clock or SystemClock()
         self._waiting: deque[Access | Event] = deque()
@@ -137,9 +139,9 @@ class LogWriter:
             self.add(Event(now, level, message, "", REQUEST_ID.get(), None, fields, stack))
 
     def flush(self) -> None:
-        lines = b"".join(map(self._render, self._drain()))
+        lines = list(self._drain())
         if lines:
-            self._sink.write(lines)
+            self._sink.write(self._render(lines))
 
     def _drain(self) -> Iterator[Access | Event]:
         """What waits, until nothing does: whoever adds meanwhile need not wake the thread."""
@@ -175,35 +177,41 @@ def _second(seconds: int) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"
 
 
-def _stamp(ms: int) -> str:
+@lru_cache(4)
+def stamp(ms: int) -> str:
+    """ISO 8601 in UTC, of milliseconds since 1970. Many lines share one."""
     return f"{_second(ms // 1000)}.{ms % 1000:03d}Z"
 
 
-def _json_line(line: Access | Event) -> bytes:
-    if isinstance(line, Access):
-        level = "error" if line.status >= 500 else "info"
-        head = f'{{"time":"{_stamp(line.time)}","level":"{level}","message":"request"'
-        encoded = _encoder.encode(line)  # its first member is the time, as a number
-        return head.encode() + encoded[encoded.index(b",") :] + b"\n"
+def _json_lines(lines: list[Access | Event]) -> bytes:
+    return _encoder.encode_lines(
+        [line if isinstance(line, Access) else _members(line) for line in lines]
+    )
+
+
+def _members(line: Event) -> dict[str, Any]:
     members = msgspec.to_builtins(line)
-    members["time"] = _stamp(line.time)
-    return _encoder.encode({**members.pop("fields", {}), **members}) + b"\n"
+    fields = members.pop("fields", {})
+    return {**fields, **members, "time": stamp(line.time)}
 
 
-def _text_line(line: Access | Event) -> bytes:
-    stamp = _stamp(line.time)
+def _text_lines(lines: list[Access | Event]) -> bytes:
+    text = "".join(map(_text_line, lines))
+    return text.encode("utf-8", "replace")
+
+
+def _text_line(line: Access | Event) -> str:
     if isinstance(line, Access):
         who = line.uid or line.key or "-"
-        text = (
-            f"{stamp} info    {line.method} {_printable(line.path)} {line.status}"
+        return (
+            f"{line.time} {line.level:<7} {line.method} {_printable(line.path)} {line.status}"
             f" {line.ms:.1f}ms {line.bytes}B {who} {line.ip} {line.id}"
             f"{' ' + line.error if line.error else ''}\n"
         )
-        return text.encode("utf-8", "replace")
     fields = "".join(f" {name}={_printable(str(value))}" for name, value in line.fields.items())
     request = f" id={line.id}" if line.id else ""
-    text = f"{stamp} {line.level:<7} {_printable(line.message)}{fields}{request}\n"
-    return (text + (line.stack.rstrip() + "\n" if line.stack else "")).encode("utf-8", "replace")
+    text = f"{stamp(line.time)} {line.level:<7} {_printable(line.message)}{fields}{request}\n"
+    return text + (line.stack.rstrip() + "\n" if line.stack else "")
 
 
 def _printable(text: str) -> str:
