@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import islice
 from typing import Any, Final
 
 import apsw
@@ -98,4 +99,4 @@ async def scan(readers: Readers, collection: str) -> AsyncIterator[bytes]:
 
 
 def _some(cursor: apsw.Cursor) -> list[Any]:
-    return [row for row, _ in zip(cursor, range(_BATCH), strict=False)]
+    return list(islice(cursor, _BATCH))

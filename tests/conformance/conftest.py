@@ -1,0 +1,67 @@
+"""One suite per port, on every engine. An engine is a class that sets a store up; nothing else.
+
+To add one: write a class with `open` and `maintain` as below and put it into ENGINES.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from baas.clock import ManualClock
+from baas.engines.sqlite.store import SqliteStore
+from baas.settings import DatabaseSettings
+
+
+class SqliteEngine:
+    """Stores in a temporary folder; `normal` durability, for these tests cut no power."""
+
+    def __init__(self, folder: Path, clock: ManualClock, **settings: Any) -> None:
+        self._folder = folder / "data"
+        self._clock = clock
+        self._settings = DatabaseSettings(durability="normal", **settings)
+
+    async def open(self) -> SqliteStore:
+        store = SqliteStore(self._folder, self._settings, self._clock)
+        await store.open()
+        return store
+
+    async def maintain(self, store: SqliteStore) -> None:
+        """Does now what the engine would do in the background."""
+        await store.maintenance.run_once()
+
+
+ENGINES: dict[str, Callable[..., Any]] = {"sqlite": SqliteEngine}
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def settings() -> dict[str, Any]:
+    """Settings of the engine; a test overrides them by `parametrize("settings", ...)`."""
+    return {}
+
+
+@pytest.fixture(params=sorted(ENGINES))
+def engine(
+    request: pytest.FixtureRequest, tmp_path: Path, clock: ManualClock, settings: dict[str, Any]
+) -> Any:
+    return ENGINES[request.param](tmp_path, clock, **settings)
+
+
+@pytest.fixture
+async def store(engine: Any) -> AsyncIterator[Any]:
+    store = await engine.open()
+    yield store
+    await store.close()
