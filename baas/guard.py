@@ -252,7 +252,7 @@ class _State:
         plan = self._plans.get(key)
         if plan is None:
             rules = self._rules(collection)
-            known = Known(_variables(operation, actor, request), lookups)
+            known = Known(rule_variables(operation, actor, request), lookups)
             plan = _ReadPlan(rules, operation, known)
             self._keep(key, plan)
         if plan.denied:
@@ -271,7 +271,7 @@ class _State:
         plan = self._plans.get(key)
         if plan is None:
             rules = self._rules(collection)
-            plan = _WritePlan(rules, operation, _variables(operation, actor, request), lookups)
+            plan = _WritePlan(rules, operation, rule_variables(operation, actor, request), lookups)
             self._keep(key, plan)
         if plan.denied:
             raise denied(_REFUSAL)
@@ -284,7 +284,7 @@ class _State:
         return rules
 
     def _keep(self, key: tuple[Operation, str, str], plan: Any) -> None:
-        """Keeps a plan that every request of this caller may share; past the size the oldest goes."""
+        """Keeps a plan that all requests of this caller may share; past the size, oldest first."""
         operation, collection, caller = key
         if not caller or self._changes(operation, collection):
             return
@@ -314,7 +314,8 @@ def _is_passing(expr: e.Expr) -> bool:
     return any(_is_passing(child) for child in e.children(expr))
 
 
-def _variables(operation: Operation, actor: Actor, request: RequestFacts) -> dict[str, Any]:
+def rule_variables(operation: Operation, actor: Actor, request: RequestFacts) -> dict[str, Any]:
+    """`auth`, `request` and `now` as rules see them."""
     now = Instant(request.time_ms)
     facts = {
         "data": request.data,
