@@ -300,4 +300,4 @@ def _check_regex(raw: Any, where: str) -> None:
     for name in ("regex", "options"):
         if type(raw.get(name, "")) is not str or raw.get(name, "").startswith("$"):
             raise invalid(f"{where}.{name}", "must be a string that is written out")
-    parse_regex(raw.get("regex", ""), raw.get("options"), f"{where}.regex")
+    parse_regex(raw.get("regex", ""), raw.get("options", ""), f"{where}.regex")

@@ -105,7 +105,7 @@ def _matches(budget: Budget, value: Value, regex: Value, options: Value) -> Valu
         return False
     given = text(value, "input")
     budget.spend(1 + len(given) // 16)
-    pattern = parse_regex(regex, None if options is MISSING else options, "regex")
+    pattern = parse_regex(regex, "" if options is MISSING else options, "regex")
     return bool(compile_pattern(pattern.pattern, pattern.flags).search(given))
 
 
