@@ -33,7 +33,7 @@ def banner(address: str, folder: Path, data: Path, settings: Settings) -> str:
         f"  try it   {sign_in}/v1/auth/sign-in/anonymous",
         f"  pages    {address}/docs (API){_public(address, folder, settings)}",
         f"  data     {shown(data)}",
-        f"  admin    {command} admin key create --help",
+        f"  admin    {command} admin key create NAME --scope database:read --scope database:write",
         "  stop     Ctrl-C",
         "",
     ]
