@@ -116,7 +116,8 @@ class ReplaceEdit:
         fields = {name: value for name, value in self._sent.items() if name not in STAMPS}
         fields = {"_id": self._id, **fields}
         masks.check_written(paths_changed(visible, fields), before, lookups)
-        if seen is not before:
+        if not masks.hides_nothing:
+            # Even where nothing was hidden: what is refused must not depend on that.
             for mask in sorted(masks.unreadable(before, lookups)):
                 fields = _keep(mask, 0, before, visible, fields)
         return {**fields, **self._stamps(call, before)}

@@ -17,6 +17,7 @@ may not read every field.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from typing import Any, Final, TypeAlias
 
 import jsonschema_rs
@@ -247,8 +248,7 @@ class _Defaults:
                     changed[name] = filled
         for name, default in self.values.items():
             if name not in value:
-                # admitted each time: makes a copy, and `{"$date": {"offset": 0}}` is now
-                changed[name] = admit_value(default, _LIMITS_OF_DEFAULTS, now_ms=now_ms, path=name)
+                changed[name] = _fresh(default, name, now_ms)
         return {**value, **changed} if changed else value
 
     def _fill_list(self, value: list[Value], now_ms: int) -> list[Value]:
@@ -257,6 +257,19 @@ class _Defaults:
         filled = [self.items.fill(item, now_ms) for item in value]
         same = all(new is old for new, old in zip(filled, value, strict=True))
         return value if same else filled
+
+
+def _fresh(default: Value, name: str, now_ms: int) -> Value:
+    """A copy of its own in the value model; `{"$date": {"offset": 0}}` is now."""
+    return admit_value(deepcopy(default), _LIMITS_OF_DEFAULTS, now_ms=now_ms, path=name)
+
+
+def _checked_default(default: Value, name: str) -> Value:
+    try:
+        _fresh(default, name, 0)
+    except Problem as problem:
+        raise ConfigurationError(f"schema: the default of {problem.detail}") from None
+    return default
 
 
 def _collect(schema: Any, root: dict[str, Any], made: dict[int, _Defaults]) -> _Defaults:
@@ -269,7 +282,7 @@ def _collect(schema: Any, root: dict[str, Any], made: dict[int, _Defaults]) -> _
             if isinstance(inner, dict):
                 node.fields[name] = _collect(inner, root, made)
                 if "default" in inner:
-                    node.values[name] = inner["default"]
+                    node.values[name] = _checked_default(inner["default"], name)
         if isinstance(part.get("items"), dict):
             node.items = _collect(part["items"], root, made)
     return node
