@@ -11,8 +11,7 @@ found, and by its negation all are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from functools import lru_cache
+from collections.abc import Callable
 from typing import Any, Final, Literal, TypeAlias, cast
 
 from baas.errors import Code, FieldError, Problem, invalid
@@ -20,17 +19,24 @@ from baas.query import ast
 from baas.query.hint import unknown
 from baas.query.limits import (
     LISTS_PER_FILTER,
-    MAX_PATH_DEPTH,
-    MAX_PATH_LENGTH,
     MAX_PATTERN_LENGTH,
-    MAX_PROJECTION_PATHS,
-    MAX_SORT_KEYS,
     QueryLimits,
     exceeded,
 )
+from baas.query.parse_view import parse_projection, parse_sort
+from baas.query.paths import parse_path
 from baas.query.patterns import FLAGS, compile_pattern
-from baas.schema.admit import admit_value, check_text, name_fault, shown
+from baas.schema.admit import admit_value, check_text, shown
 from baas.schema.values import DATE, MAX_INTEGER, Path, Value
+
+__all__ = [
+    "is_operators",
+    "parse_filter",
+    "parse_path",
+    "parse_projection",
+    "parse_regex",
+    "parse_sort",
+]
 
 _PLACEHOLDERS: Final = frozenset({"{openid}", "{uid}"})
 #: A condition that no value passes; it keeps its path, so field masks still see it.
@@ -398,122 +404,6 @@ def _type_fault(name: object) -> str:
     advice = f"; did you mean '{alias}'?" if alias else ""
     return f"$type takes {', '.join(_TYPES)}{advice}"
 
-
-# -- paths ----------------------------------------------------------------------------------------
-
-
-def parse_path(name: object, where: str) -> Path:
-    """A dotted path, split and checked; `where` is the place of the object that it is a key of."""
-    if type(name) is not str:
-        raise invalid(where, "a field name must be a string")
-    if len(name) <= _CACHED_PATH_LENGTH:
-        try:
-            return _known_path(name)
-        except _BadPath:
-            pass
-    if len(name) > MAX_PATH_LENGTH or name.count(".") >= MAX_PATH_DEPTH:
-        raise exceeded(where, f"{shown(name)}: a path has at most {MAX_PATH_DEPTH} components")
-    path = tuple(name.split("."))
-    for component in path:
-        if fault := name_fault(component):
-            raise invalid(where, f"{shown(name)}: {fault}")
-    return path
-
-
-class _BadPath(Exception):
-    pass
-
-
-@lru_cache(maxsize=4096)
-def _known_path(name: str) -> Path:
-    """Remembers good paths only: an exception is not cached, so hostile names take no room."""
-    path = tuple(name.split("."))
-    if len(path) > MAX_PATH_DEPTH or any(name_fault(component) for component in path):
-        raise _BadPath
-    return path
-
-
-# -- sort and projection --------------------------------------------------------------------------
-
-
-def parse_sort(raw: object, path: str = "sort") -> ast.Sort:
-    """`{"a": 1, "b": -1}` or `[["a", 1], ...]`; None is by `_id`.
-
-    The result always ends with `_id`, ascending unless it was named; keys behind it decide
-    nothing and are dropped.
-    """
-    if raw is None:
-        return ast.BY_ID
-    keys: dict[Path, ast.SortKey] = {}
-    for name, direction, where in _sort_pairs(raw, path):
-        if len(keys) >= MAX_SORT_KEYS:
-            raise exceeded(path, f"a sort has at most {MAX_SORT_KEYS} keys")
-        parsed = parse_path(name, where)
-        if parsed in keys:
-            raise invalid(where, f"{shown(name)} is named twice")
-        if type(direction) is bool or direction not in (1, -1):
-            raise invalid(where, f"{shown(name)}: a direction is 1 or -1")
-        keys[parsed] = ast.SortKey(parsed, direction == -1)
-    keys.setdefault(_ID, ast.SortKey(_ID))
-    last = list(keys).index(_ID)
-    return tuple(keys.values())[: last + 1]
-
-
-def _sort_pairs(raw: object, path: str) -> Iterator[tuple[object, object, str]]:
-    if type(raw) is dict:
-        for name, direction in raw.items():
-            yield name, direction, path
-    elif type(raw) is list:
-        for position, item in enumerate(raw):
-            where = f"{path}.{position}"
-            if type(item) is not list or len(item) != 2:
-                raise invalid(where, 'must be a pair ["field", 1]')
-            yield item[0], item[1], where
-    else:
-        raise invalid(path, 'must be {"field": 1, ...} or [["field", 1], ...]')
-
-
-def parse_projection(raw: object, path: str = "fields") -> ast.Projection | None:
-    """`{"a": 1, "b.c": 1}` or all 0; `_id` as it says, else included. None: every field.
-
-    A path and another below it cannot both be named.
-    """
-    if raw is None:
-        return None
-    if type(raw) is not dict:
-        raise invalid(path, 'must be an object such as {"title": 1}')
-    if len(raw) > MAX_PROJECTION_PATHS:
-        raise exceeded(path, f"at most {MAX_PROJECTION_PATHS} fields can be named")
-    chosen = {parse_path(name, path): _chosen(value, name, path) for name, value in raw.items()}
-    if not chosen:
-        return None
-    with_id = chosen.pop(_ID, None)
-    if len(set(chosen.values())) > 1:
-        raise invalid(path, "fields are all 1 or all 0; only _id may differ")
-    paths = tuple(chosen)
-    _check_apart(paths, path)
-    include = chosen[paths[0]] if paths else with_id is True
-    return ast.Projection(paths, include, with_id is not False)
-
-
-def _chosen(value: object, name: object, where: str) -> bool:
-    if value in (0, 1) and type(value) in (int, bool, float):
-        return bool(value)
-    raise invalid(where, f"{shown(name)}: must be 1 or 0")
-
-
-def _check_apart(paths: tuple[Path, ...], where: str) -> None:
-    known = {*paths, _ID}
-    for path in paths:
-        for length in range(1, len(path)):
-            if path[:length] in known:
-                upper, lower = ".".join(path[:length]), ".".join(path)
-                raise invalid(where, f"{shown(lower)} lies below {shown(upper)}")
-
-
-_ID: Final[Path] = ("_id",)
-#: Longer paths are legal and rare; the cache of parsed paths stays within a megabyte.
-_CACHED_PATH_LENGTH: Final = 128
 
 _LOGICAL: Final[dict[str, Callable[[tuple[ast.Filter, ...]], ast.Filter]]] = {
     "$and": lambda items: items[0] if len(items) == 1 else ast.And(items),
