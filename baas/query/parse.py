@@ -17,17 +17,12 @@ from typing import Any, Final, Literal, TypeAlias, cast
 from baas.errors import Code, FieldError, Problem, invalid
 from baas.query import ast
 from baas.query.hint import unknown
-from baas.query.limits import (
-    LISTS_PER_FILTER,
-    MAX_PATTERN_LENGTH,
-    QueryLimits,
-    exceeded,
-)
+from baas.query.limits import QueryLimits
+from baas.query.operands import NoCaller, OperandReader, parse_regex, whole_number
 from baas.query.parse_view import parse_projection, parse_sort
 from baas.query.paths import parse_path
-from baas.query.patterns import FLAGS, compile_pattern
-from baas.schema.admit import admit_value, check_text, shown
-from baas.schema.values import DATE, MAX_INTEGER, Path, Value
+from baas.schema.admit import shown
+from baas.schema.values import DATE, Path, Value
 
 __all__ = [
     "is_operators",
@@ -38,7 +33,6 @@ __all__ = [
     "parse_sort",
 ]
 
-_PLACEHOLDERS: Final = frozenset({"{openid}", "{uid}"})
 #: A condition that no value passes; it keeps its path, so field masks still see it.
 _NOTHING: Final = ast.In(())
 _TYPES: Final = ("number", "string", "bool", "null", "object", "array", "date")
@@ -71,21 +65,10 @@ def parse_filter(
     return _FilterParser(limits, now_ms, uid).document(raw, path, 1)
 
 
-class _NoCaller(Exception):
-    """A value names the caller, and there is none."""
+class _FilterParser(OperandReader):
+    """The grammar of filters, one method per operator."""
 
-
-class _FilterParser:
-    """One filter under way, and what it has cost so far."""
-
-    __slots__ = ("items_left", "limits", "nodes_left", "now_ms", "uid")
-
-    def __init__(self, limits: QueryLimits, now_ms: int, uid: str | None) -> None:
-        self.limits = limits
-        self.now_ms = now_ms
-        self.uid = uid
-        self.nodes_left = limits.filter_nodes
-        self.items_left = limits.list_items * LISTS_PER_FILTER
+    __slots__ = ()
 
     # -- structure ----------------------------------------------------------------------------
 
@@ -93,8 +76,7 @@ class _FilterParser:
         """An object whose keys are field paths and logical operators."""
         if type(raw) is not dict:
             raise invalid(path, "a filter must be an object")
-        if depth > self.limits.filter_depth:
-            raise exceeded(path, f"a filter is at most {self.limits.filter_depth} levels deep")
+        self.check_depth(path, depth)
         items: list[ast.Filter] = []
         for name, value in raw.items():
             if type(name) is not str:
@@ -146,7 +128,7 @@ class _FilterParser:
     def equal(self, raw: object, where: str, depth: int) -> ast.Test:
         try:
             return ast.Eq(self.value(raw, where))
-        except _NoCaller:
+        except NoCaller:
             return _NOTHING
 
     def not_equal(self, raw: object, where: str, depth: int) -> ast.Condition:
@@ -167,7 +149,7 @@ class _FilterParser:
     def range(self, op: Literal["gt", "gte", "lt", "lte"], raw: object, where: str) -> ast.Test:
         try:
             return ast.Range(op, self.value(raw, where))
-        except _NoCaller:
+        except NoCaller:
             return _NOTHING
 
     def one_of(self, raw: object, where: str, depth: int) -> ast.Test:
@@ -180,7 +162,7 @@ class _FilterParser:
                 continue
             try:
                 values.append(self.value(item, spot))
-            except _NoCaller:
+            except NoCaller:
                 continue
         return ast.In(tuple(values), tuple(patterns))
 
@@ -206,7 +188,7 @@ class _FilterParser:
         return ast.Type(tuple(dict.fromkeys(names)))
 
     def size(self, raw: object, where: str, depth: int) -> ast.Test:
-        length = _whole(raw, where)
+        length = whole_number(raw, where)
         if length < 0:
             raise invalid(where, "$size takes a number from 0 on")
         return ast.Size(length)
@@ -214,7 +196,7 @@ class _FilterParser:
     def mod(self, raw: object, where: str, depth: int) -> ast.Test:
         if type(raw) is not list or len(raw) != 2:
             raise invalid(where, "$mod takes [divisor, remainder]")
-        divisor, remainder = _whole(raw[0], f"{where}.0"), _whole(raw[1], f"{where}.1")
+        divisor, remainder = whole_number(raw[0], f"{where}.0"), whole_number(raw[1], f"{where}.1")
         if divisor == 0:
             raise invalid(f"{where}.0", "the divisor cannot be 0")
         return ast.Mod(divisor, remainder)
@@ -249,60 +231,6 @@ class _FilterParser:
         if of_fields or not is_operators(raw, where):
             return ast.ElemMatch(self.document(raw, where, depth + 1))
         return ast.ElemTest(_all_of(self.conditions(raw, where, depth + 1)))
-
-    # -- operands -----------------------------------------------------------------------------
-
-    def value(self, raw: object, where: str) -> Value:
-        if type(raw) is str:
-            if raw in _PLACEHOLDERS:
-                return self.caller()
-            if raw.isascii() and "\0" not in raw:
-                return raw
-        elif raw is None or type(raw) is bool:
-            return raw
-        value = admit_value(raw, self.limits, now_ms=self.now_ms, path=where)
-        if type(value) is dict or type(value) is list:
-            return self.filled(value)
-        return value
-
-    def caller(self) -> str:
-        if self.uid is None:
-            raise _NoCaller
-        return self.uid
-
-    def filled(self, value: Value) -> Value:
-        """`value`, already admitted, with the caller in place of the placeholders in it."""
-        if type(value) is str:
-            return self.caller() if value in _PLACEHOLDERS else value
-        if type(value) is dict and DATE not in value:
-            return {name: self.filled(item) for name, item in value.items()}
-        if type(value) is list:
-            return [self.filled(item) for item in value]
-        return value
-
-    def list_of(self, raw: object, where: str, *, least: int = 0) -> list[Any]:
-        if type(raw) is not list:
-            raise invalid(where, "must be a list")
-        if len(raw) < least:
-            raise invalid(where, "must not be empty")
-        if len(raw) > self.limits.list_items:
-            raise exceeded(where, f"a list has at most {self.limits.list_items} items")
-        self.items_left -= len(raw)
-        if self.items_left < 0:
-            most = self.limits.list_items * LISTS_PER_FILTER
-            raise exceeded(where, f"the lists of a filter have at most {most} items together")
-        return raw
-
-    def spend(self, where: str) -> None:
-        """Counts one condition."""
-        self.nodes_left -= 1
-        if self.nodes_left < 0:
-            most = self.limits.filter_nodes
-            raise exceeded(where, f"a filter has at most {most} conditions")
-
-    def check_depth(self, where: str, depth: int) -> None:
-        if depth > self.limits.filter_depth:
-            raise exceeded(where, f"a filter is at most {self.limits.filter_depth} levels deep")
 
 
 def is_operators(raw: dict[str, Any], where: str) -> bool:
@@ -342,31 +270,6 @@ def _on_field(path: Path, condition: ast.Condition) -> ast.Filter:
     if type(condition) is ast.AllOf:
         return ast.And(tuple(_on_field(path, item) for item in condition.tests))
     return ast.Field(path, cast("ast.Test", condition))
-
-
-def _whole(raw: object, where: str) -> int:
-    if type(raw) is float and raw.is_integer():
-        raw = int(raw)
-    if type(raw) is not int or not -MAX_INTEGER <= raw <= MAX_INTEGER:
-        raise invalid(where, "must be an integer within +-(2^53-1)")
-    return raw
-
-
-def parse_regex(pattern: object, options: object, where: str) -> ast.Regex:
-    """RE2 syntax, flags `i m s`; compiled here, so a pattern that is refused is refused early."""
-    if type(pattern) is not str:
-        raise invalid(f"{where}.$regex", "$regex takes a string")
-    if type(options) is not str or not FLAGS.issuperset(options):
-        raise invalid(f"{where}.$options", "$options takes the flags i, m and s")
-    if len(pattern) > MAX_PATTERN_LENGTH:
-        raise exceeded(f"{where}.$regex", f"a pattern has at most {MAX_PATTERN_LENGTH} characters")
-    check_text(pattern, f"{where}.$regex")
-    flags = "".join(sorted(set(options)))
-    try:
-        compile_pattern(pattern, flags)
-    except ValueError as fault:
-        raise invalid(f"{where}.$regex", f"not an RE2 pattern: {fault}") from None
-    return ast.Regex(pattern, flags)
 
 
 # -- refusals -------------------------------------------------------------------------------------
