@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -22,6 +23,7 @@ from baas.rules.model import RuleBook
 log = logging.getLogger(__name__)
 
 POLL_SECONDS: Final = 0.3
+_TICK_NS: Final = 100_000_000
 RELOADS: Final = "baas_rule_reloads_total"
 FAILURES: Final = "baas_rule_reload_failures_total"
 STALE: Final = "baas_rules_stale"
@@ -37,6 +39,11 @@ def stamp_of(folder: Path) -> Stamp:
     except OSError:
         return ()
     return tuple(sorted((name, s.st_mtime_ns, s.st_size, s.st_ino) for name, s in found))
+
+
+def _has_settled(stamp: Stamp) -> bool:
+    now = time.time_ns()
+    return not any(now - _TICK_NS < changed <= now for _, changed, _, _ in stamp)
 
 
 class RuleWatcher:
@@ -56,7 +63,7 @@ class RuleWatcher:
         self._metrics = metrics
         self.revision = revision
         self.stale = False
-        self._seen = stamp_of(folder)
+        self._seen: Stamp | None = stamp_of(folder)
         metrics.counter(RELOADS, "Times that changed rule files were put in force.")
         metrics.counter(FAILURES, "Times that changed rule files were refused.")
         metrics.gauge(
@@ -77,7 +84,9 @@ class RuleWatcher:
         stamp = stamp_of(self._folder)
         if stamp == self._seen:
             return False
-        self._seen = stamp
+        # A second change within a tick of the file system's clock would look like this one: what
+        # was written just now is looked at once more.
+        self._seen = stamp if _has_settled(stamp) else None
         try:
             book = await asyncio.to_thread(self._load, self._folder)
             if book.revision == self.revision and not self.stale:

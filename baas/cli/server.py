@@ -14,6 +14,7 @@ from typing import Final
 import uvicorn
 
 from baas.app import App
+from baas.gateway.protocol import GatewayProtocol
 from baas.settings import ServerSettings
 
 #: Seconds that an idle connection is kept: longer than the 60 s of common proxies, so that it is
@@ -89,7 +90,7 @@ def _config(app: App, settings: ServerSettings) -> uvicorn.Config:
     """Logs and forwarded addresses are the gateway's own: see shared performance numbers."""
     return uvicorn.Config(
         app.asgi,
-        http="httptools",
+        http=GatewayProtocol,
         ws="none",
         lifespan="off",
         log_config=None,

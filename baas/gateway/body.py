@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from functools import lru_cache
 from typing import Final
@@ -11,6 +12,9 @@ from baas.gateway.exchange import Exchange, Receive
 
 #: The auth routes' bodies are small; their largest part is a profile.
 AUTH_BODY_BYTES: Final = 64 * 1024
+
+#: How long a body may take that does not come with its head.
+BODY_SECONDS: Final = 60.0
 
 _JSON_TYPE = re.compile(r"application/json|text/plain|application/[a-z0-9.+-]+\+json", re.ASCII)
 _UTF8: Final = frozenset({"utf-8", "utf8", "us-ascii"})
@@ -34,7 +38,11 @@ async def read_body(exchange: Exchange, receive: Receive, limit: int) -> bytes:
         if len(body) > limit:
             raise _too_large(limit)
         return body
-    return await _read_rest(body, receive, limit)
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            return await _read_rest(body, receive, limit)
+    except TimeoutError:
+        raise Problem(Code.INVALID_ARGUMENT, "The body did not arrive in time.") from None
 
 
 def _exceeds(declared: bytes, limit: int) -> bool:

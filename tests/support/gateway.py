@@ -150,6 +150,7 @@ def _address(process: subprocess.Popen[str], log: Path) -> str:
     for line in process.stdout:
         if "listens at" in line and (match := _ADDRESS.search(line)):
             return match[0]
+    process.stdout.close()
     process.wait(STOP_SECONDS)
     raise AssertionError(f"did not start ({process.returncode}); log:\n{log.read_text()}")
 
