@@ -115,9 +115,9 @@ class _Parser:
         if type(raw) is not dict or len(raw) != 1:
             raise invalid(where, "a stage is an object with one operator")
         name, operand = next(iter(raw.items()))
-        if name not in _STAGES:
+        if name not in STAGES:
             raise _no_stage(name, where)
-        return _STAGES[name](self, operand, f"{where}.{name}", scope)
+        return STAGES[name](self, operand, f"{where}.{name}", scope)
 
     def _expression(self, raw: Any, where: str, names: Names) -> Expression:
         return self._expressions.parse(raw, where, names)
@@ -293,7 +293,7 @@ class _Parser:
 _StageParser = Callable[[_Parser, Any, str, _Scope], Stages]
 
 
-_STAGES: Final[dict[str, _StageParser]] = {
+STAGES: Final[dict[str, _StageParser]] = {
     "$match": _Parser._match,
     "$project": _Parser._project,
     "$addFields": _Parser._add_fields,
@@ -318,7 +318,7 @@ _STAGES: Final[dict[str, _StageParser]] = {
 def _no_stage(name: str, where: str) -> Exception:
     if name in _NOT_HERE:
         return invalid(where, f"{name} does not exist here")
-    return invalid(where, unknown("stage", name, _STAGES))
+    return invalid(where, unknown("stage", name, STAGES))
 
 
 def _no_accumulator(name: str, where: str) -> Exception:

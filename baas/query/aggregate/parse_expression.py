@@ -104,10 +104,10 @@ class ExpressionParser:
             raise invalid(where, "an operator stands alone in its object")
         name, operand = next(iter(raw.items()))
         inside = f"{where}.{name}"
-        if form := _FORMS.get(name):
+        if form := FORMS.get(name):
             return form(self, operand, inside, names, depth - 1)
         if name not in FUNCTIONS:
-            raise invalid(where, unknown("expression operator", name, [*FUNCTIONS, *_FORMS]))
+            raise invalid(where, unknown("expression operator", name, [*FUNCTIONS, *FORMS]))
         return self._function(name, operand, inside, names, depth)
 
     def _function(self, name: str, raw: Any, where: str, names: Names, depth: int) -> Expression:
@@ -233,7 +233,7 @@ class ExpressionParser:
 _Form = Callable[[ExpressionParser, Any, str, Names, int], Expression]
 
 # The parser's own methods, which is why they may be private to it.
-_FORMS: Final[dict[str, _Form]] = {
+FORMS: Final[dict[str, _Form]] = {
     "$literal": ExpressionParser._literal,
     "$and": ExpressionParser._every,
     "$or": ExpressionParser._some,
