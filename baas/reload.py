@@ -32,17 +32,19 @@ Stamp: TypeAlias = tuple[tuple[str, int, int, int], ...]
 
 
 def stamp_of(folder: Path) -> Stamp:
-    """Name, modification time, size and inode of every file; empty where there is no folder."""
+    """Name, time of change, size and inode of every file; empty where there is no folder.
+
+    The time is ctime, which follows every write and which tools that restore files do not set back.
+    """
     try:
         with os.scandir(folder) as entries:
             found = [(entry.name, entry.stat()) for entry in entries if entry.is_file()]
     except OSError:
         return ()
-    return tuple(sorted((name, s.st_mtime_ns, s.st_size, s.st_ino) for name, s in found))
+    return tuple(sorted((name, s.st_ctime_ns, s.st_size, s.st_ino) for name, s in found))
 
 
-def _has_settled(stamp: Stamp) -> bool:
-    now = time.time_ns()
+def _has_settled(stamp: Stamp, now: int) -> bool:
     return not any(now - _TICK_NS < changed <= now for _, changed, _, _ in stamp)
 
 
@@ -56,6 +58,7 @@ class RuleWatcher:
         apply: Callable[[RuleBook], Awaitable[None]],
         metrics: Metrics,
         revision: str,
+        now_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self._folder = folder
         self._load = load
@@ -63,6 +66,7 @@ class RuleWatcher:
         self._metrics = metrics
         self.revision = revision
         self.stale = False
+        self._now_ns = now_ns
         self._seen: Stamp | None = stamp_of(folder)
         metrics.counter(RELOADS, "Times that changed rule files were put in force.")
         metrics.counter(FAILURES, "Times that changed rule files were refused.")
@@ -86,7 +90,7 @@ class RuleWatcher:
             return False
         # A second change within a tick of the file system's clock would look like this one: what
         # was written just now is looked at once more.
-        self._seen = stamp if _has_settled(stamp) else None
+        self._seen = stamp if _has_settled(stamp, self._now_ns()) else None
         try:
             book = await asyncio.to_thread(self._load, self._folder)
             if book.revision == self.revision and not self.stale:
