@@ -25,7 +25,7 @@ SCALAR_PATHS: Final[frozenset[Path]] = frozenset(
 )
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}", re.ASCII)
 #: Statement shapes remembered per collection; clients choose field names, so it is bounded.
-_MAX_PLANS: Final = 2000
+_MAX_PLANS: Final = 500
 
 
 def check_name(name: str) -> None:

@@ -36,6 +36,9 @@ REGEXP: Final = "baas_regexp"
 _LONGEST_GENERAL: Final = 4
 #: A list is padded to one of these lengths, so that few shapes arise.
 _LIST_LENGTHS: Final = (1, 2, 3, 4, 6, 8, 12, 16, 32, 64, 128, 256, 512, 1024)
+#: Characters of general forms in one statement; what comes after goes to the evaluator, so that no
+#: nesting of arrays in arrays makes a statement that takes long to prepare.
+_MAX_GENERAL: Final = 40_000
 _INT64_END: Final = "9223372036854775808.0"
 _ID: Final[Path] = ("_id",)
 _OPERATORS: Final = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
@@ -78,11 +81,12 @@ def _row_spot(row: str) -> Spot:
 class Compiler:
     """Compiles for one statement: collects its parameters, numbered from 1."""
 
-    __slots__ = ("_aliases", "collection", "params")
+    __slots__ = ("_aliases", "collection", "params", "spent")
 
     def __init__(self, collection: CollectionInfo) -> None:
         self.collection = collection
         self.params: list[Any] = []
+        self.spent = 0
         self._aliases = count(1)
 
     def bind(self, value: Any) -> str:
@@ -132,8 +136,14 @@ def _field(to: Compiler, node: ast.Field, json: str) -> str:
         if path in to.collection.plain:
             return _test(to, test, path_spot(path))
     if len(path) > _LONGEST_GENERAL or any(name.isdigit() for name in path[1:]):
-        return to.call(lambda document, lookups: matches(node, document), json)
+        return _evaluated(to, node, json)
+    if to.spent > _MAX_GENERAL:
+        return _evaluated(to, node, json)
     return _general(to, test, path, json)
+
+
+def _evaluated(to: Compiler, node: ast.Filter, json: str) -> str:
+    return to.call(lambda document, lookups: matches(node, document), json)
 
 
 def _where(to: Compiler, node: ast.Where, json: str) -> str:
@@ -190,6 +200,7 @@ def _general(to: Compiler, test: Any, path: Path, json: str) -> str:
         elements = _elements(to, test, spot)
         branches.append(f"WHEN {spot.type}='array' THEN {elements} OR {_test(to, test, spot)}")
         last = _test(to, test, spot)
+    to.spent += len(last)
     return f"CASE {' '.join(branches)} ELSE {last} END" if branches else last
 
 

@@ -22,7 +22,7 @@ from baas.schema.values import Document, decode
 FILE: Final = "db.sqlite3"
 #: SQLite instructions between two looks at the clock; some tens of microseconds.
 _STEPS: Final = 2000
-_CACHE_KIB: Final = 16 * 1024
+_CACHE_KIB: Final = 8 * 1024
 _MAP_BYTES: Final = 256 * 1024**2
 #: Statements kept prepared per connection; shapes beyond it are prepared again.
 _STATEMENTS: Final = 400

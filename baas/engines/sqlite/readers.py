@@ -31,6 +31,8 @@ T = TypeVar("T")
 Build = Callable[[CollectionInfo], queries.Statement]
 #: A shape that was stopped this often on the loop is no longer tried there.
 _MAX_STRIKES: Final = 3
+#: A longer statement is prepared in a thread as well: that alone would take milliseconds.
+_MAX_INLINE_SQL: Final = 16_000
 #: Connections kept for the next snapshot, scan or backup.
 _MAX_FREE: Final = 4
 
@@ -121,6 +123,8 @@ class Readers(Reads):
             if info is None:
                 return []
             sql, params = build(info)
+            if len(sql) > _MAX_INLINE_SQL:
+                return self._in_thread(collection, build)
             plan = info.plans.get(sql) or self.plan(info, sql, params)
             if plan.inline:
                 return self._inline(sql, params)

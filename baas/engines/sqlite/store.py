@@ -60,7 +60,7 @@ class SqliteStore:
         self.clock = clock or SystemClock()
         self._guest = guest
         self._owner = not (guest or shared)
-        self._temporary: TemporaryDirectory[str] | None = None
+        self._temporary = False
         self._closers = contextlib.AsyncExitStack()
         self._open = False
 
@@ -69,9 +69,8 @@ class SqliteStore:
         cls, settings: DatabaseSettings | None = None, clock: Clock | None = None
     ) -> SqliteStore:
         """A store that leaves nothing behind: a temporary folder, no waiting for the disk."""
-        temporary = TemporaryDirectory(prefix="baas-")
-        store = cls(Path(temporary.name), settings or DatabaseSettings(durability="normal"), clock)
-        store._temporary = temporary
+        store = cls(Path(), settings or DatabaseSettings(durability="normal"), clock)
+        store._temporary = True
         return store
 
     async def open(self) -> None:
@@ -88,8 +87,8 @@ class SqliteStore:
 
     async def _open_parts(self) -> None:
         closers, settings = self._closers, self.settings
-        if self._temporary is not None:
-            closers.callback(self._temporary.cleanup)
+        if self._temporary:
+            self.folder = Path(closers.enter_context(TemporaryDirectory(prefix="baas-")))
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         if self._owner:
             closers.callback(own_folder(self.folder).close)
@@ -101,14 +100,17 @@ class SqliteStore:
         self.feed = SqliteFeed(self._readers)
         closers.push_async_callback(self.feed.close)
         checkpointer = Checkpointer(
-            lambda: open_connection(self.folder / FILE, settings.durability)
+            lambda: open_connection(self.folder / FILE, settings.durability),
+            lock if self._owner else None,
         )
         closers.push_async_callback(asyncio.to_thread, checkpointer.close)
         database = Database(self.folder, settings.durability, lambda: self._transaction.catalogue)
         closers.callback(database.close)
         checkpointer.watch(database.raw)
         self._transaction = Transaction(database, self.clock)
-        self._writer = Writer(database, self._transaction, lock, settings, self._committed)
+        self._writer = Writer(
+            database, self._transaction, lock, checkpointer, settings, self._committed
+        )
         closers.push_async_callback(self._writer.close)
         self.maintenance = Maintenance(self, self._readers, self._writer)
         if not self._guest:

@@ -24,6 +24,7 @@ from typing import Any, Final
 import apsw
 
 from baas.engines.sqlite import steps
+from baas.engines.sqlite.checkpointer import Checkpointer
 from baas.engines.sqlite.connection import Database, unavailable
 from baas.engines.sqlite.lock import FileLock
 from baas.engines.sqlite.readers import timed_out
@@ -87,12 +88,14 @@ class Writer:
         database: Database,
         transaction: Transaction,
         lock: FileLock,
+        checkpointer: Checkpointer,
         settings: DatabaseSettings,
         committed: Callable[[], None],
     ) -> None:
         self._database = database
         self._transaction = transaction
         self._lock = lock
+        self._checkpointer = checkpointer
         self._budget = settings.inline_budget_ms / 1000
         self._timeout = settings.read_timeout
         self._committed = committed
@@ -366,6 +369,7 @@ class Writer:
         raw = self._database.raw
         try:
             raw.execute("COMMIT")
+            self._checkpointer.catch_up(raw)
         except apsw.Error:
             if raw.in_transaction:
                 raw.execute("ROLLBACK")
