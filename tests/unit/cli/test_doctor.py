@@ -1,0 +1,80 @@
+"""`baas doctor`: names what is wrong before a start would."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from baas.cli import main
+from baas.engines.sqlite.lock import own_folder
+from baas.secret import FILE_NAME
+
+
+@pytest.fixture(autouse=True)
+def _in_an_app_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BAAS_SERVER__PORT", "0")
+
+
+def doctor() -> tuple[int, str]:
+    result = CliRunner().invoke(main, ["doctor"])
+    return result.exit_code, result.output
+
+
+def test_an_empty_folder_could_be_served() -> None:
+    code, output = doctor()
+    assert code == 0
+    assert "fault" not in output
+    assert "every request for documents will be denied" in output
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "complaint"),
+    [
+        ("baas.yaml", "sever: {}\n", "baas.yaml:1:1: unknown section 'sever'"),
+        ("rules/notes.yaml", "rules:\n  read: doc.a ==\n", "notes.yaml:2:"),
+        ("baas.yaml", "server: {secret: changeme}\n", "secret"),
+    ],
+)
+def test_a_fault_in_the_app_s_files_is_shown_with_its_place(
+    tmp_path: Path, file: str, text: str, complaint: str
+) -> None:
+    (tmp_path / "rules").mkdir()
+    (tmp_path / file).write_text(text)
+    code, output = doctor()
+    assert code == 1
+    assert any(line.startswith("fault") and complaint in line for line in output.splitlines())
+
+
+def test_a_secret_that_others_may_read_is_a_fault(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / FILE_NAME).write_text("x")
+    (tmp_path / "data" / FILE_NAME).chmod(0o644)
+    code, output = doctor()
+    assert code == 1
+    assert f"chmod 600 {tmp_path / 'data' / FILE_NAME}" in output
+
+
+def test_a_port_that_is_taken_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        monkeypatch.setenv("BAAS_SERVER__PORT", str(port))
+        code, output = doctor()
+    assert code == 1
+    assert f"127.0.0.1 port {port}" in output
+
+
+def test_a_gateway_that_is_running_is_no_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "data").mkdir()
+    lock = own_folder(tmp_path / "data")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        monkeypatch.setenv("BAAS_SERVER__PORT", str(taken.getsockname()[1]))
+        code, output = doctor()
+    lock.close()
+    assert code == 0
+    assert "in use by a gateway" in output
