@@ -284,7 +284,7 @@ class _Checker:
         self.lookups += 1
         if self.lookups > MAX_LOOKUPS:
             raise self.fault(f"at most {MAX_LOOKUPS} get() and exists() in one rule", node.at)
-        collection, id = self._lookup_path(self.value(node.args[0]), node.args[0].at)
+        collection, id = self._lookup_path(self.value(node.args[0]), s.start_of(node.args[0]))
         if reads_documents(id) and not self.scope.pushed_down:
             raise self.fault(f"a {name}() that depends on doc cannot be followed by watch", node.at)
         return e.Lookup(collection, id) if name == "get" else e.LookupExists(collection, id)

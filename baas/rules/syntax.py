@@ -92,6 +92,21 @@ Syntax: TypeAlias = (
 )
 
 
+def start_of(node: Syntax) -> int:
+    """The offset of the first character of what `node` was made from."""
+    while True:
+        if isinstance(node, (Dot, Item)):
+            node = node.target
+        elif isinstance(node, Infix):
+            node = node.left
+        elif isinstance(node, Ternary):
+            node = node.test
+        elif isinstance(node, Calling):
+            node = node.function
+        else:
+            return node.at
+
+
 def parse_rule(text: str) -> Syntax:
     """The tree of one rule. RuleFault says what is wrong, where, and what may be meant."""
     return _parse(text, 0)
