@@ -1,0 +1,100 @@
+"""`baas rules`: what its verbs print and how they end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from baas.cli.rules import rules
+
+POSTS = """
+indexes: [_openid, published]
+define: {mine: doc._openid == auth.uid}
+rules:
+  read: doc.published || mine
+  create: auth != null
+  update: mine && newDoc.published == doc.published
+  delete: mine || 'moderator' in auth.roles
+fields:
+  phone: {read: mine, write: mine}
+"""
+TESTS = """
+documents:
+  posts: [{_id: p1, _openid: u1, title: a, published: true, phone: "1"}, {_id: p2, _openid: u1}]
+cases:
+  - {as: null, do: find, filter: {}, sees: [p1], hides: [phone]}
+  - {as: {uid: u2}, do: update, id: p1, set: {title: x}, fails: PERMISSION_DENIED}
+  - {as: {uid: u2}, do: update, id: p2, set: {title: x}, fails: NOT_FOUND}
+  - {as: {uid: u1}, do: update, filter: {}, multi: true, set: {title: x}, matched: 2}
+  - {as: {uid: u1}, do: delete, filter: {}, multi: true, deleted: 2}
+  - {as: {uid: u1}, do: find, sort: {_id: -1}, sees: [p2, p1]}
+"""
+
+
+@pytest.fixture
+def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules" / "posts.yaml").write_text(POSTS)
+    (tmp_path / "rules" / "posts.test.yaml").write_text(TESTS)
+    return tmp_path
+
+
+def run(*words: str) -> Result:
+    return CliRunner().invoke(rules, words)
+
+
+def test_rule_tests_run_through_the_real_parts(app: Path) -> None:
+    result = run("test")
+    assert result.exit_code == 0, result.output
+    assert "6 cases, 0 failed" in result.output
+    assert "posts delete: 'moderator' in auth.roles: not reached" in result.output
+    assert "posts create: auth != null: not reached" in result.output
+    assert "posts read" not in result.output, "every clause of it was reached"
+
+
+def test_a_failing_case_is_shown_and_ends_with_1(app: Path) -> None:
+    text = "cases: [{as: null, do: insert, document: {a: 1}, ok: true}]"
+    (app / "rules" / "posts.test.yaml").write_text(text)
+    result = run("test")
+    assert result.exit_code == 1
+    assert "FAIL" in result.output
+    assert "failed with PERMISSION_DENIED" in result.output
+
+
+def test_check_names_every_faulty_file(app: Path) -> None:
+    assert run("check").exit_code == 0
+    (app / "rules" / "a.yaml").write_text("rules: {raed: true}")
+    (app / "rules" / "b.yaml").write_text("mode: strict")
+    result = run("check")
+    assert result.exit_code == 1
+    assert "a.yaml:1:9" in result.output
+    assert "b.yaml:1:7" in result.output
+
+
+def test_check_warns(app: Path) -> None:
+    (app / "rules" / "posts.yaml").write_text("rules: {read: doc.a == 1, write: true}")
+    result = run("check")
+    assert "warning: posts.yaml:1:15: the read rule filters by a" in result.output
+    assert "for everyone" in result.output
+
+
+def test_explain_shows_what_is_left_of_a_rule(app: Path) -> None:
+    result = run("explain", "posts", "read", "--as", "uid=u1")
+    assert result.exit_code == 0, result.output
+    assert "doc.published == true || doc._openid == 'u1'" in result.output
+    nobody = run("explain", "posts", "delete")
+    assert "false    'moderator' in auth.roles" in nobody.output
+
+
+def test_import_writes_rule_files_and_spares_those_that_are_there(app: Path) -> None:
+    old = app / "notes.json"
+    old.write_text('{"read": true, "write": "doc._openid == auth.openid"}')
+    result = run("import", str(old))
+    assert result.exit_code == 0, result.output
+    assert (app / "rules" / "notes.yaml").read_text().startswith("collection: notes\n")
+    again = run("import", str(old))
+    assert again.exit_code != 0
+    assert run("import", "--force", str(old)).exit_code == 0
