@@ -18,6 +18,7 @@ from baas.gateway.exchange import JSON, NO_STORE, Answer, Exchange
 from baas.gateway.route import Call, Endpoint, Route, not_yet
 from baas.gateway.services import Services
 from baas.schema.actor import NOBODY, Actor
+from baas.settings import AuthSettings
 
 #: Their own body proves who calls. A client that comes with an expired access token is here to mend
 #: just that, so the token is not looked at.
@@ -32,14 +33,16 @@ _MAX_USER_AGENT: Final = 256
 _encoder: Final = msgspec.json.Encoder()
 
 
-def auth_routes() -> list[Route]:
+def auth_routes(settings: AuthSettings) -> list[Route]:
+    """All of them; one that is not set up answers NOT_SUPPORTED and is not described."""
+    off = set() if settings.wechat_appid else {"sign-in/wechat"}
     return [
-        *(_route(declared) for declared in AUTH_ROUTES),
+        *(_route(declared, documented=declared.path not in off) for declared in AUTH_ROUTES),
         *(_future(path) for path in AUTH_ROUTES_NOT_YET),
     ]
 
 
-def _route(declared: AuthRoute) -> Route:
+def _route(declared: AuthRoute, *, documented: bool) -> Route:
     codes: tuple[Code, ...] = (Code.NOT_SUPPORTED, Code.CONFLICT, Code.NOT_FOUND)
     if not declared.signed_in:
         codes += (Code.INVALID_CREDENTIALS,)
@@ -55,6 +58,7 @@ def _route(declared: AuthRoute) -> Route:
         body=declared.body,
         answer=declared.answer,
         codes=codes,
+        documented=documented,
     )
 
 

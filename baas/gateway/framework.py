@@ -36,7 +36,7 @@ def make_litestar(
     services: Services, answer_for: Callable[[Exception, Exchange], Answer]
 ) -> Litestar:
     """Litestar with every route of the table. `answer_for` turns any fault into an answer."""
-    routes = all_routes()
+    routes = all_routes(services.settings)
     described = tuple(route for route in routes if route.documented)
     return Litestar(
         [_handler(route, services) for route in routes],

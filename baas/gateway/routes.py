@@ -13,6 +13,7 @@ from baas.errors import Code
 from baas.gateway import admin, database, operations
 from baas.gateway.auth import auth_routes
 from baas.gateway.route import Route
+from baas.settings import Settings
 
 _READING: Final = (Code.LIMIT_EXCEEDED, Code.QUERY_TIMEOUT, Code.NOT_SUPPORTED)
 _WRITING: Final = (
@@ -156,5 +157,5 @@ OPERATIONS: Final[tuple[Route, ...]] = (
 )
 
 
-def all_routes() -> tuple[Route, ...]:
-    return (*DATABASE, *auth_routes(), *ADMIN, *OPERATIONS)
+def all_routes(settings: Settings) -> tuple[Route, ...]:
+    return (*DATABASE, *auth_routes(settings.auth), *ADMIN, *OPERATIONS)

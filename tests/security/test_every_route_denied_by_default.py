@@ -12,6 +12,7 @@ import pytest
 from baas.gateway.admin import is_admin_path
 from baas.gateway.route import Route
 from baas.gateway.routes import all_routes
+from baas.settings import Settings
 from tests.support.app import Harness, Reply, running_app
 from tests.support.gateway import write_app
 
@@ -35,7 +36,7 @@ NOT_YET = {
     "auth.mfa.step",
 }
 
-ROUTES = all_routes()
+ROUTES = all_routes(Settings())
 
 
 @pytest.fixture(scope="module")
