@@ -16,7 +16,7 @@ import msgspec
 from baas.errors import denied, not_found
 from baas.ports.documents import Lookups
 from baas.query import expr as e
-from baas.query.ast import ALWAYS, And, Filter, Never, Sort, both
+from baas.query.ast import ALWAYS, BY_ID, And, Filter, Never, Sort, both
 from baas.query.conditions import Compiled, Env, Instant, compile
 from baas.query.fields import paths_in_filter, paths_in_sort
 from baas.query.implies import implies
@@ -362,15 +362,20 @@ class _ReadPlan:
     ) -> ReadDecision:
         if self.reject and not by_id:
             _check_implied(filter, self.rule, actor.uid)
+        if filter is ALWAYS and sort is BY_ID:
+            return self.decision
         whole = both(filter, self.rule)
-        if self.masks.hides_nothing:
-            return ReadDecision(whole, self.rule, self.masks)
-        used = paths_in_filter(filter) | paths_in_sort(sort)
-        if operation is Operation.AGGREGATE:
-            whole = self.rule if self.masks.touches(used) else whole
-        else:
-            self.masks.check_used(used, whole)
+        if not self.masks.hides_nothing:
+            used = paths_in_filter(filter) if sort is BY_ID else _used(filter, sort)
+            if operation is not Operation.AGGREGATE:
+                self.masks.check_used(used, whole)
+            elif self.masks.touches(used):
+                whole = self.rule
         return ReadDecision(whole, self.rule, self.masks)
+
+
+def _used(filter: Filter, sort: Sort) -> frozenset[Path]:
+    return paths_in_filter(filter) | paths_in_sort(sort)
 
 
 class _WritePlan:
