@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from baas.auth.authenticate import ActorCache, _Entry
+from baas.auth.collections import SESSIONS, USERS
 from baas.errors import Code
+from baas.ports.documents import Change, WriteInfo
 from baas.schema.actor import Actor
 from tests.support.auth import Bench, refused, scenario
 
@@ -68,12 +70,27 @@ async def test_a_disabled_user_is_out_until_enabled(auth: Bench) -> None:
     session = await auth.sign_up()
     await auth.actor(session)
     await auth.service.users.set_disabled(session.user.uid, True)
+    assert await auth.documents(SESSIONS) == []
     with refused(Code.UNAUTHENTICATED):
         await auth.actor(session)
     with refused(Code.PERMISSION_DENIED):
         await auth.sign_in()
     await auth.service.users.set_disabled(session.user.uid, False)
     assert (await auth.actor(await auth.sign_in())).uid == session.user.uid
+
+
+@scenario()
+async def test_a_user_marked_as_disabled_is_out_whatever_sessions_there_are(auth: Bench) -> None:
+    session = await auth.sign_up()
+    [user] = await auth.documents(USERS)
+    marked = Change(
+        collection=USERS, id=session.user.uid, apply=lambda *_: {**user, "disabled": True}
+    )
+    await auth.store.write((marked,), WriteInfo())
+    with refused(Code.UNAUTHENTICATED):
+        await auth.actor(session)
+    with refused(Code.SESSION_REVOKED):
+        await auth.refresh(session.refresh_token)
 
 
 @scenario()

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from baas.auth import bodies
-from baas.auth.collections import IDENTITIES, SESSIONS, USERS
+from baas.auth.collections import CREDENTIALS, IDENTITIES, SESSIONS, USERS
 from baas.auth.wechat import MAX_ANSWER_BYTES, Wechat
 from baas.errors import Code, ConfigurationError
 from baas.ids import is_id
@@ -165,6 +165,36 @@ def test_linking_cannot_take_over_a_wechat_user(fake: FakeWechat) -> None:
     play(fake, test)
 
 
+def test_an_account_has_one_wechat_user(fake: FakeWechat) -> None:
+    async def test(auth: Bench) -> None:
+        fake.knows("good")
+        fake.knows("second", openid="another-openid")
+        actor = await auth.actor(await sign_in(auth))
+        with refused(Code.CONFLICT):
+            await auth.call(auth.service.link, bodies.LinkWechat(code="second"), actor)
+        assert (await sign_in(auth, "second")).user.uid == "another-openid"
+
+    play(fake, test)
+
+
+def test_a_password_that_was_unlinked_is_gone_and_its_name_is_free(fake: FakeWechat) -> None:
+    async def test(auth: Bench) -> None:
+        fake.knows("good")
+        signed_up = await auth.sign_up("ann")
+        link = bodies.LinkWechat(code="good")
+        linked = await auth.call(auth.service.link, link, await auth.actor(signed_up))
+        actor = await auth.actor(linked)
+        await auth.call(auth.service.unlink, bodies.Unlink(method="password"), actor)
+        assert await auth.documents(CREDENTIALS) == []
+        with refused(Code.INVALID_CREDENTIALS):
+            await auth.sign_in("ann")
+        assert (await auth.sign_up("ann")).user.uid != signed_up.user.uid
+        again = bodies.LinkPassword(username="ann2", password=PASSWORD)
+        assert (await auth.call(auth.service.link, again, actor)).user.uid == signed_up.user.uid
+
+    play(fake, test)
+
+
 def test_an_account_that_gave_up_wechat_stays_its_own(fake: FakeWechat) -> None:
     """Its uid is the openid still; whoever comes with that openid gets another account."""
 
@@ -220,7 +250,7 @@ def test_wechat_s_refusals_become_ours(fake: FakeWechat, errcode: int, code: Cod
         (200, b"{}"),
         (200, b'{"openid": "../../x"}'),
         (200, b'{"openid": "' + b"x" * 65 + b'"}'),
-        (200, b'{"openid": "o"' + b" " * MAX_ANSWER_BYTES + b"}"),
+        (200, b'{"openid": "o"}' + b" " * MAX_ANSWER_BYTES),
         (500, b'{"openid": "o"}'),
         (302, b""),
     ],
