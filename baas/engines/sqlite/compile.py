@@ -39,6 +39,11 @@ _LIST_LENGTHS: Final = (1, 2, 3, 4, 6, 8, 12, 16, 32, 64, 128, 256, 512, 1024)
 #: Characters of general forms in one statement; what comes after goes to the evaluator, so that no
 #: nesting of arrays in arrays makes a statement that takes long to prepare.
 _MAX_GENERAL: Final = 40_000
+#: Arrays opened within arrays; deeper ones go to the evaluator, for SQLite bounds the depth of an
+#: expression.
+_MAX_OPENED: Final = 4
+#: The same bound is why a long AND or OR is written as groups of groups.
+_GROUP: Final = 24
 _INT64_END: Final = "9223372036854775808.0"
 _ID: Final[Path] = ("_id",)
 _OPERATORS: Final = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
@@ -81,12 +86,13 @@ def _row_spot(row: str) -> Spot:
 class Compiler:
     """Compiles for one statement: collects its parameters, numbered from 1."""
 
-    __slots__ = ("_aliases", "collection", "params", "spent")
+    __slots__ = ("_aliases", "collection", "opened", "params", "spent")
 
     def __init__(self, collection: CollectionInfo) -> None:
         self.collection = collection
         self.params: list[Any] = []
         self.spent = 0
+        self.opened = 0
         self._aliases = count(1)
 
     def bind(self, value: Any) -> str:
@@ -113,15 +119,19 @@ def _and(to: Compiler, node: ast.And, json: str) -> str:
         _bare_range(to, item) if position in bounded else to.filter(item, json)
         for position, item in enumerate(node.items)
     ]
-    return "(" + " AND ".join(parts) + ")" if parts else "1"
+    return joined(" AND ", parts) if parts else "1"
 
 
 def _or(to: Compiler, node: ast.Or, json: str) -> str:
-    return (
-        "(" + " OR ".join([to.filter(item, json) for item in node.items]) + ")"
-        if node.items
-        else "0"
-    )
+    parts = [to.filter(item, json) for item in node.items]
+    return joined(" OR ", parts) if parts else "0"
+
+
+def joined(word: str, parts: list[str]) -> str:
+    while len(parts) > _GROUP:
+        starts = range(0, len(parts), _GROUP)
+        parts = [f"({word.join(parts[start : start + _GROUP])})" for start in starts]
+    return f"({word.join(parts)})"
 
 
 def _not(to: Compiler, node: ast.Not, json: str) -> str:
@@ -137,7 +147,7 @@ def _field(to: Compiler, node: ast.Field, json: str) -> str:
             return _test(to, test, path_spot(path))
     if len(path) > _LONGEST_GENERAL or any(name.isdigit() for name in path[1:]):
         return _evaluated(to, node, json)
-    if to.spent > _MAX_GENERAL:
+    if to.spent > _MAX_GENERAL or to.opened > _MAX_OPENED:
         return _evaluated(to, node, json)
     return _general(to, test, path, json)
 
@@ -318,7 +328,9 @@ def _elem_match(to: Compiler, test: ast.ElemMatch, spot: Spot) -> str:
     if not spot.source:
         return "0"
     row = to.alias()
+    to.opened += 1
     inner = to.filter(test.filter, f"{row}.value")
+    to.opened -= 1
     rows = f"json_each({spot.source}) {row} WHERE {_is_object(row)} AND {inner}"
     return f"CASE {spot.type} WHEN 'array' THEN EXISTS(SELECT 1 FROM {rows}) END"
 

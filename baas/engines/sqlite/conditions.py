@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from baas.engines.sqlite.compile import Compiler, Spot, equals, one_of, path_spot, ranged
+from baas.engines.sqlite.compile import Compiler, Spot, equals, joined, one_of, path_spot, ranged
 from baas.engines.sqlite.keys import encode_key, json_path, row_key_sql
 from baas.query import expr as e
 from baas.query.conditions import UNDEFINED, Env
@@ -45,7 +45,7 @@ def _literal(to: Compiler, node: e.Literal, exact: bool) -> str:
 
 def _logic(to: Compiler, node: e.Logic, exact: bool) -> str:
     word = " AND " if node.op == "&&" else " OR "
-    return "(" + word.join([condition(to, item, exact) for item in node.items]) + ")"
+    return joined(word, [condition(to, item, exact) for item in node.items])
 
 
 def _unary(to: Compiler, node: e.Unary, exact: bool) -> str:

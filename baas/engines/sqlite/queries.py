@@ -22,10 +22,12 @@ def select(info: CollectionInfo, query: Find) -> Statement:
     if query.after is None:
         sql = _ordered(info, query.sort, where)
     elif (halves := behind_in_halves(to, query.sort, query.after)) is None:
-        sql = _ordered(info, query.sort, f"{where} AND {behind(to, query.sort, query.after)}")
+        # Among nulls, the last ones descending, the first key says nothing.
+        only_nulls = query.sort[0].descending and query.after[0] is None and len(query.sort) > 1
+        sort = query.sort[1:] if only_nulls else query.sort
+        sql = _ordered(info, sort, f"{where} AND {behind(to, query.sort, query.after)}")
     else:
         values, nulls = (f"{where} AND {half}" for half in halves)
-        # Among nulls the first key says nothing; without it an index gives the order.
         parts = (_ordered(info, query.sort, values), _ordered(info, query.sort[1:], nulls))
         return _joined(to, query, parts)
     if query.limit is not None or query.skip:
