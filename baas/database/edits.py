@@ -82,6 +82,7 @@ class UpdateEdit:
         )
 
     def fresh(self, call: Call, seed: Document) -> Document:
+        refuse_stamps(call, self.fields, inserting=True)
         return apply_update(self._update, seed, now_ms=call.now_ms, inserting=True)
 
 
