@@ -71,7 +71,7 @@ def test_every_operation_answers_as_described(
     headers = {} if path.startswith("/v1/auth") else {"Authorization": f"Bearer {token}"}
 
     @given(case=api[path][method].as_strategy(), collection=st.sampled_from(_COLLECTIONS))
-    @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
     def answers_as_described(case: schemathesis.Case, collection: str) -> None:
         if "collection" in case.path_parameters:
             case.path_parameters["collection"] = collection
