@@ -380,11 +380,14 @@ def _used(filter: Filter, sort: Sort) -> frozenset[Path]:
 
 class _WritePlan:
     """A write rule reduced for one caller. Documents that it looks up are left to the moment of
-    the write itself; here they only serve to refuse early."""
+    the write itself; what is found before only serves to refuse early, and to judge the query
+    (`_asked`, `_usable`)."""
 
     __slots__ = (
         "_allowed",
+        "_asked",
         "_result",
+        "_usable",
         "_visible",
         "bound",
         "denied",
@@ -406,8 +409,11 @@ class _WritePlan:
         visible = reduce(rules.rules[Operation.READ].expr, known)
         allowed = possible(rest)
         self.is_create = operation is Operation.CREATE
-        now_known = reduce(rest, Known(variables, lookups))
-        self.denied = isinstance(to_filter(possible(now_known)), Never)
+        found = Known(variables, lookups)
+        asked = to_filter(possible(reduce(rest, found)))
+        self.denied = isinstance(asked, Never)
+        self._asked = both(to_filter(reduce(visible, found)), asked)
+        self._usable = masks_for(rules.masks, found)
         self.bound = both(to_filter(visible), to_filter(allowed))
         self.masks: CallerMasks | NoMasks = masks_for(rules.masks, known)
         self.reject = rules.mode == "reject"
@@ -419,11 +425,10 @@ class _WritePlan:
         if self.is_create or by_id:
             return RuleWrite(self, both(filter, self.bound))
         if self.reject:
-            _check_implied(filter, self.bound, actor.uid)
-        whole = both(filter, self.bound)
-        if not self.masks.hides_nothing:
-            self.masks.check_used(paths_in_filter(filter), whole)
-        return RuleWrite(self, whole)
+            _check_implied(filter, self._asked, actor.uid)
+        if not self._usable.hides_nothing:
+            self._usable.check_used(paths_in_filter(filter), both(filter, self._asked))
+        return RuleWrite(self, both(filter, self.bound))
 
     def check_stored(self, document: Document | None, lookups: Lookups) -> Document:
         env = Env(document, None, None, lookups)

@@ -298,3 +298,22 @@ def test_an_operator_may_not_read_what_the_caller_may_not(desk: Desk) -> None:
     masks = desk.write(Operation.UPDATE, YOU).masks
     refused(lambda: masks.check_read(frozenset({("card", "number")}), {"_openid": "you"}, nothing))
     masks.check_read(frozenset({("phone",)}), {"_openid": "you"}, nothing)
+
+
+def test_a_mask_that_a_looked_up_document_makes_true_lets_the_field_be_used(tmp_path: Path) -> None:
+    text = """
+mode: reject
+rules: {read: true, delete: "doc.open && exists('database.staff.list')"}
+fields:
+  phone: {read: "auth.uid in get('database.staff.list').uids"}
+"""
+    desk = Desk(tmp_path, posts=text)
+    query = ast.both(field("phone", "1"), field("open", True))
+
+    def staff(collection: str, id: str) -> Any:
+        return {"uids": ["me"]}
+
+    assert desk.write(Operation.DELETE, ME, query, lookups=staff)
+    assert desk.read(ME, field("phone", "1"), lookups=staff)
+    refused(lambda: desk.write(Operation.DELETE, YOU, query, lookups=staff))
+    refused(lambda: desk.read(YOU, field("phone", "1"), lookups=staff))
