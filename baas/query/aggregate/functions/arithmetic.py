@@ -146,9 +146,9 @@ def _truncate(value: int | float, places: int) -> int | float:
 
 
 ARITHMETIC: Final[dict[str, Function]] = {
-    "$add": Function(_add, 1, None),
+    "$add": Function(_add, 0, None),
     "$subtract": Function(_subtract, 2, 2),
-    "$multiply": Function(_multiply, 1, None),
+    "$multiply": Function(_multiply, 0, None),
     "$divide": Function(_divide, 2, 2),
     "$mod": Function(_mod, 2, 2),
     "$pow": Function(_power, 2, 2),

@@ -53,7 +53,7 @@ def _pair(item: Value) -> tuple[str, Value]:
 
 
 OBJECTS: Final[dict[str, Function]] = {
-    "$mergeObjects": Function(_merge, 1, None),
+    "$mergeObjects": Function(_merge, 0, None),
     "$objectToArray": Function(_pairs),
     "$arrayToObject": Function(_from_pairs),
 }

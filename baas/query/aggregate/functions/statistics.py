@@ -26,4 +26,4 @@ def _over(name: str) -> Callable[..., Value]:
     return run
 
 
-STATISTICS: Final[dict[str, Function]] = {name: Function(_over(name), 1, None) for name in _NAMES}
+STATISTICS: Final[dict[str, Function]] = {name: Function(_over(name), 0, None) for name in _NAMES}

@@ -110,7 +110,7 @@ def _matches(budget: Budget, value: Value, regex: Value, options: Value) -> Valu
 
 
 STRINGS: Final[dict[str, Function]] = {
-    "$concat": Function(_concat, 1, None),
+    "$concat": Function(_concat, 0, None),
     "$toUpper": Function(_case(str.upper)),
     "$toLower": Function(_case(str.lower)),
     "$substrCP": Function(_substring, 3, 3),
