@@ -24,11 +24,11 @@ DATE = {"$date": "2026-11-20T08:00:00.000Z"}
     "value", [None, True, 0, 1, 1.5, "x", "", [], ["x"], {}, {"a": 1}, DATE], ids=str
 )
 async def test_a_value_is_taken_once(slugs, value) -> None:
-    await put(slugs, "p", {"_id": "a", "slug": value})
+    await put(slugs, "p", {"_id": "0"}, {"_id": "a", "slug": value})
     with pytest.raises(DuplicateKey) as caught:
         await put(slugs, "p", {"_id": "b", "slug": value})
     assert (caught.value.index, caught.value.id) == ("slug", "a")
-    assert await ids(slugs, "p") == ["a"]
+    assert await ids(slugs, "p") == ["0", "a"]
 
 
 async def test_unlike_values_live_side_by_side(slugs) -> None:

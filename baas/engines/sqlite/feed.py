@@ -12,6 +12,7 @@ from typing import Any, Final
 import apsw
 
 from baas.engines.sqlite.readers import Readers
+from baas.errors import Problem
 from baas.ports.changes import ChangeEvent, CursorTooOld
 from baas.ports.documents import MaybeAwaitable
 
@@ -83,7 +84,11 @@ class SqliteFeed:
         seen = self._last()
         while self._waiters:
             await asyncio.sleep(POLL)
-            if (last := self._last()) != seen:
+            try:
+                last = self._last()
+            except Problem:
+                continue  # it is logged; whoever reads meets it too
+            if last != seen:
                 seen = last
                 self.notify()
 

@@ -15,7 +15,7 @@ from baas.clock import Clock
 from baas.engines.sqlite import catalogue, queries, schema
 from baas.engines.sqlite.catalogue import Catalogue, CollectionInfo
 from baas.engines.sqlite.connection import Database
-from baas.engines.sqlite.keys import encode_key, key_sql
+from baas.engines.sqlite.keys import encode_key, json_path, key_sql
 from baas.errors import Code, Problem
 from baas.ports.documents import (
     DELETE,
@@ -240,7 +240,11 @@ class Transaction:
 
     def _holder(self, info: CollectionInfo, spec: IndexSpec, document: Document) -> str | None:
         """The other document with this one's values at the fields of a unique index."""
-        tests = " AND ".join(f"{key_sql(key.path)} IS ?" for key in spec.keys)
+        # Null and missing have one key, and only the first takes part in the index.
+        tests = " AND ".join(
+            f"{key_sql(key.path)} IS ? AND json_type(doc,{json_path(key.path)}) IS NOT NULL"
+            for key in spec.keys
+        )
         values = [encode_key(_value_at(document, key.path)) for key in spec.keys]
         sql = f"SELECT id FROM {info.table} WHERE {tests} AND id<>? LIMIT 1"
         found: str | None = self.execute(sql, (*values, document["_id"])).get
