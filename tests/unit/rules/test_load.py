@@ -217,3 +217,16 @@ def test_read_with_a_get_that_depends_on_doc_leaves_watch_refused(tmp_path: Path
     assert any("watch is refused" in advice.message for advice in loaded.advice)
     given = book(tmp_path, posts=text + "\n  watch: auth != null")
     assert given.collections["posts"].rules[Operation.WATCH].expr == SIGNED_IN
+
+
+def test_rules_stand_above_the_preset(tmp_path: Path) -> None:
+    text = "acl: READONLY\nrules: {delete: false}"
+    rules = book(tmp_path, posts=text).collections["posts"].rules
+    assert rules[Operation.READ].expr == e.TRUE
+    assert rules[Operation.DELETE].expr == e.FALSE
+
+
+def test_a_named_condition_may_use_another(tmp_path: Path) -> None:
+    text = "define: {mine: doc._openid == auth.uid, both: mine && doc.a}\nrules: {read: both}"
+    read = book(tmp_path, posts=text).collections["posts"].rules[Operation.READ]
+    assert read.expr == condition("doc._openid == auth.uid && doc.a")

@@ -1,0 +1,26 @@
+"""The sample app's rules load without warnings of faults, and its rule tests pass."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from baas.cli.ruletests import run_tests
+from baas.rules.coverage import Coverage
+from baas.rules.load import load_rules
+from baas.rules.testing import find_tests
+
+RULES = Path(__file__).parents[2] / "rules"
+
+
+def test_no_condition_is_dead() -> None:
+    advice = load_rules(RULES).advice
+    assert [item.message for item in advice if "never be true" in item.message] == []
+
+
+def test_every_case_passes() -> None:
+    loaded = load_rules(RULES)
+    files = find_tests(RULES)
+    assert files, "the sample app shows rule tests"
+    outcomes = asyncio.run(run_tests(loaded, files, Coverage(loaded)))
+    assert [f"{o.case.file}:{o.case.line}: {o.fault}" for o in outcomes if o.fault] == []
