@@ -67,8 +67,6 @@ class Modification:
     def _changed(self, stored: Document, lookups: Lookups) -> Document:
         masks = self._decision.masks
         edited = self._edit.apply(self._call, stored, masks, lookups)
-        if self._edit.is_whole:
-            edited = self._collection.validator.with_defaults(edited, now_ms=self._call.now_ms)
         after = stamped_change(self._context, self._call, stored, edited)
         encoded(self._context, after, "document")
         self._collection.validator.check(

@@ -6,6 +6,7 @@ check of the stored document and the check of the result.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from baas.database.context import Call
@@ -21,10 +22,8 @@ from baas.schema.values import MISSING, Document, Path, Value, is_date
 
 
 class Edit(Protocol):
-    """One form of change. `data` and `fields` are what rules see as `request`; one that is
-    `is_whole` gives the schema's defaults to what was left out."""
+    """One form of change. `data` and `fields` are what rules see as `request`."""
 
-    is_whole: bool
     data: Document
     fields: tuple[str, ...]
 
@@ -46,8 +45,6 @@ class Edit(Protocol):
 
 
 class UpdateEdit:
-    is_whole = False
-
     def __init__(self, update: Update) -> None:
         self._update = update
         self._written = paths_written(update)
@@ -99,10 +96,12 @@ class ReplaceEdit:
     caller sees counts as written, so a document can be read, changed and sent back under a mask.
     """
 
-    is_whole = True
-
-    def __init__(self, id: str, document: Document) -> None:
+    def __init__(
+        self, id: str, document: Document, completed: Callable[[Document], Document]
+    ) -> None:
+        """`completed` gives the schema's defaults to what is left out."""
         self._id = id
+        self._completed = completed
         self._sent = document
         self.data = document
         self.fields = tuple(document)
@@ -112,16 +111,27 @@ class ReplaceEdit:
 
     def apply(self, call: Call, before: Document, masks: Masks, lookups: Lookups) -> Document:
         seen = before if masks.hides_nothing else masks.readable(before, lookups)
+        # Even where nothing is hidden now: what is refused must not depend on that.
+        hidden = sorted(masks.unreadable(before, lookups))
         self._check_stamps(call, seen)
         visible = {name: value for name, value in seen.items() if name not in STAMPS}
         fields = {name: value for name, value in self._sent.items() if name not in STAMPS}
         fields = {"_id": self._id, **fields}
-        masks.check_written(paths_changed(visible, fields), before, lookups)
-        if not masks.hides_nothing:
-            # Even where nothing was hidden: what is refused must not depend on that.
-            for mask in sorted(masks.unreadable(before, lookups)):
-                fields = _keep(mask, 0, before, visible, fields)
-        return {**fields, **self._stamps(call, before)}
+        masks.check_written(self._changed(visible, fields, hidden), before, lookups)
+        for mask in hidden:
+            fields = _keep(mask, 0, before, visible, fields)
+        return {**self._completed(fields), **self._stamps(call, before)}
+
+    def _changed(self, visible: Document, sent: Document, hidden: list[Path]) -> frozenset[Path]:
+        """What this replacement writes. A field that was left out and gets back, by its default,
+        the value that it had is not written; nor is a hidden one, for it is kept."""
+        written = paths_changed(visible, self._completed(sent))
+        sent_paths = paths_changed(visible, sent)
+        return frozenset(
+            path
+            for path in written
+            if path in sent_paths or not any(lies_within(path, mask) for mask in hidden)
+        )
 
     def _check_stamps(self, call: Call, seen: Document) -> None:
         for name in STAMPS:

@@ -8,6 +8,7 @@ the result. So the check and the write are one step, whatever else is writing.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from baas.database.bodies import DeleteBody, InsertBody, ReplaceBody, UpdateBody, one_of
 from baas.database.changes import Modification, Upsert
@@ -124,7 +125,9 @@ def replace(context: Context, call: Call, body: ReplaceBody) -> Planner:
         raise invalid("document._id", "is not the `id` of this request; an _id never changes")
     if call.actor.trusted:
         check_forms(document, "document")
-    return _change_one(context, call, body.id, ReplaceEdit(body.id, document), body)
+    validator = context.collection(call.collection).validator
+    completed = partial(validator.with_defaults, now_ms=call.now_ms)
+    return _change_one(context, call, body.id, ReplaceEdit(body.id, document, completed), body)
 
 
 def _change_one(

@@ -293,6 +293,28 @@ async def test_replace_gives_defaults_and_keeps_owner_and_creation(bench: Bench)
     assert list(stored)[-3:] == ["_openid", "_createTime", "_updateTime"]
 
 
+FROZEN = """
+schema: {properties: {state: {default: new}, secret: {default: none}}}
+rules: {read: 'true', create: 'true', update: 'true'}
+fields:
+  state: {write: "'moderator' in auth.roles"}
+  secret: {read: "'moderator' in auth.roles", write: "'moderator' in auth.roles"}
+"""
+
+
+@app({"box": FROZEN})
+async def test_a_default_that_changes_nothing_is_no_write(bench: Bench) -> None:
+    await bench.do(ANN, "insert", "box", document={"_id": "a"})
+    await bench.do(ANN, "replace", "box", id="a", document={"n": 1})
+    moved = {"$set": {"state": "done", "secret": "s"}}
+    await bench.do(MODERATOR, "update", "box", id="a", update=moved)
+    with refused(Code.PERMISSION_DENIED, "state"):
+        await bench.do(ANN, "replace", "box", id="a", document={"n": 2})
+    await bench.do(ANN, "replace", "box", id="a", document={"n": 2, "state": "done"})
+    stored = (await bench.stored("box"))["a"]
+    assert (stored["n"], stored["state"], stored["secret"]) == (2, "done", "s")
+
+
 # -- upsert ---------------------------------------------------------------------------------------
 
 
