@@ -22,8 +22,8 @@ from baas.schema.values import MISSING, Path, Value, compare, is_date, kind_of
 
 #: Paths that the kit itself writes, and never as arrays.
 NEVER_ARRAYS: Final = frozenset({("_id",), ("_openid",), ("_createTime",), ("_updateTime",)})
-#: Most cases that a query's alternatives are split into.
-_MAX_CASES: Final = 256
+#: Most cases that a query's alternatives are split into; a client chooses them.
+_MAX_CASES: Final = 64
 
 Scalar: TypeAlias = Callable[[Path], bool]
 _MIRROR: Final = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
@@ -42,7 +42,7 @@ def implies(known: ast.Filter, wanted: ast.Filter, scalar: Scalar = never_array)
     goal = _normal(wanted)
     if isinstance(goal, ast.Always):
         return True
-    cases = list(_cases(_normal(known)))
+    cases = list(islice(_cases(_normal(known)), _MAX_CASES + 1))
     if len(cases) > _MAX_CASES:
         return False
     return all(_Facts(case, scalar).prove(goal) for case in cases)
@@ -59,6 +59,8 @@ def _normal(filter: ast.Filter) -> ast.Filter:
         return _gather(False, tuple(_normal(item) for item in filter.items))
     if isinstance(filter, ast.Not):
         return _normal_not(filter.item)
+    if isinstance(filter, ast.Field) and filter.test == ast.In(()):
+        return ast.NEVER
     return _normal_where(filter.expr) if isinstance(filter, ast.Where) else filter
 
 
@@ -124,7 +126,7 @@ def _cases(filter: ast.Filter) -> Iterator[tuple[ast.Filter, ...]]:
         for item in filter.items:
             yield from _cases(item)
     elif isinstance(filter, ast.And):
-        parts = [list(_cases(item)) for item in filter.items]
+        parts = [list(islice(_cases(item), _MAX_CASES + 1)) for item in filter.items]
         for choice in islice(product(*parts), _MAX_CASES + 1):
             yield tuple(fact for part in choice for fact in part)
     else:
@@ -141,6 +143,10 @@ class _Facts:
         self.facts = facts
         self.scalar = scalar
         self.impossible = any(isinstance(fact, ast.Never) for fact in facts)
+        self._about: dict[Path, list[ast.Filter]] = {}
+        for fact in facts:
+            if (path := _subject(fact)) is not None:
+                self._about.setdefault(path, []).append(fact)
 
     def prove(self, goal: ast.Filter) -> bool:
         if self.impossible or isinstance(goal, ast.Always) or goal in self.facts:
@@ -149,15 +155,17 @@ class _Facts:
             return all(self.prove(item) for item in goal.items)
         if isinstance(goal, ast.Or):
             return any(self.prove(item) for item in goal.items)
-        return any(self._shows(fact, goal) for fact in self.facts)
+        path = _subject(goal)
+        # Only what speaks of the same field can show anything but itself.
+        return path is not None and any(
+            self._shows(fact, goal) for fact in self._about.get(path, ())
+        )
 
     def _shows(self, fact: ast.Filter, goal: ast.Filter) -> bool:
         values = self._values(fact)
         if values is not None:
             path, candidates = values
-            return _only_reads(goal, path) and all(
-                _holds_with(goal, path, value) for value in candidates
-            )
+            return all(_holds_with(goal, path, value) for value in candidates)
         return (
             self._by_range(fact, goal) or self._by_candidate(fact, goal) or _by_member(fact, goal)
         )
@@ -247,21 +255,26 @@ def _comparison(expr: e.Expr) -> tuple[Path, str, Value] | None:
     return None
 
 
-def _only_reads(goal: ast.Filter, path: Path) -> bool:
-    """Whether the goal's truth depends on the value at `path` alone."""
-    if isinstance(goal, ast.Field):
-        return goal.path == path
-    if isinstance(goal, ast.Not):
-        return _only_reads(goal.item, path)
-    return isinstance(goal, ast.Where) and _reads_only(goal.expr, path)
+def _subject(item: ast.Filter) -> Path | None:
+    """The one path on whose value the item's truth depends, or None."""
+    if isinstance(item, ast.Field):
+        return item.path
+    if isinstance(item, ast.Not):
+        return _subject(item.item)
+    if not isinstance(item, ast.Where):
+        return None
+    paths = set(_paths(item.expr))
+    return paths.pop() if len(paths) == 1 else None
 
 
-def _reads_only(expr: e.Expr, path: Path) -> bool:
+def _paths(expr: e.Expr) -> Iterator[Path | None]:
+    """Every path of the document that is read; None for what is no such path."""
     if isinstance(expr, e.DocField):
-        return expr.root == "doc" and expr.path == path
-    if isinstance(expr, (e.Lookup, e.LookupExists, e.Variable)):
-        return False
-    return all(_reads_only(child, path) for child in e.children(expr))
+        yield expr.path if expr.root == "doc" and expr.path else None
+    elif isinstance(expr, (e.Lookup, e.LookupExists, e.Variable)):
+        yield None
+    for child in e.children(expr):
+        yield from _paths(child)
 
 
 def _holds_with(goal: ast.Filter, path: Path, value: Any) -> bool:
