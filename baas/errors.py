@@ -57,8 +57,19 @@ class FieldError(msgspec.Struct, frozen=True):
     message: str
 
 
+class OwnCode(msgspec.Struct, frozen=True):
+    """An error of an app's own (`fn.Error`): its name on the wire and its HTTP status."""
+
+    name: str
+    status: int
+    title: str
+
+
 class Problem(Exception):
     """A public error on its way to a client.
+
+    `own` takes the place of `code` in what the client sees: an app's functions may have codes that
+    the table does not know.
 
     `errors` name the fields at fault; `retry_after` is in seconds; `operation` is the
     position of the failing operation in a transaction; `extra` holds further members of
@@ -74,9 +85,11 @@ class Problem(Exception):
         retry_after: float | None = None,
         operation: int | None = None,
         extra: dict[str, object] | None = None,
+        own: OwnCode | None = None,
     ) -> None:
-        super().__init__(f"{code.name}: {detail}")
+        super().__init__(f"{(own or code).name}: {detail}")
         self.code = code
+        self.own = own
         self.detail = detail
         self.errors = errors
         self.retry_after = retry_after
@@ -84,8 +97,13 @@ class Problem(Exception):
         self.extra = extra
 
     @property
+    def public(self) -> Code | OwnCode:
+        """What the client is told: `name`, `status` and `title`."""
+        return self.own or self.code
+
+    @property
     def status(self) -> int:
-        return self.code.status
+        return self.public.status
 
 
 def invalid(path: str, message: str) -> Problem:

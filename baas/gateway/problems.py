@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from baas.errors import Code, Problem
+from baas.errors import Code, OwnCode, Problem
 from baas.gateway.exchange import Answer, Header
 
 CONTENT_TYPE: Final[Header] = (b"content-type", b"application/problem+json")
@@ -25,13 +25,13 @@ DEFAULT_RETRY_SECONDS: Final = 1
 _encoder: Final = msgspec.json.Encoder()
 
 
-def problem_type(code: Code) -> str:
+def problem_type(code: Code | OwnCode) -> str:
     return TYPE_PREFIX + code.name.lower().replace("_", "-")
 
 
 def render(problem: Problem, request_id: str) -> Answer:
     """The answer for one problem."""
-    code = problem.code
+    code = problem.public
     members: dict[str, Any] = dict(problem.extra or {})
     members |= {
         "type": problem_type(code),
@@ -55,7 +55,7 @@ def _headers(problem: Problem) -> tuple[Header, ...]:
         wait = DEFAULT_RETRY_SECONDS
     if wait is not None:
         headers.append((b"retry-after", str(max(1, math.ceil(wait))).encode()))
-    if problem.code.status == 401:
+    if problem.status == 401:
         headers.append(CHALLENGE)
     return tuple(headers)
 

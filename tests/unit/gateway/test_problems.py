@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from baas.errors import Code, Problem, invalid
+from baas.errors import Code, OwnCode, Problem, invalid
 from baas.gateway.problems import internal, render
 
 
@@ -20,6 +20,21 @@ def test_a_problem_has_the_members_of_the_standard_and_ours() -> None:
         "status": 403,
         "code": "PERMISSION_DENIED",
         "detail": "No rule allows this.",
+        "requestId": "r-1",
+    }
+
+
+def test_an_app_s_own_code_reaches_the_client_in_place_of_ours() -> None:
+    own = OwnCode("SOLD_OUT", 409, "The function refused")
+    answer = render(Problem(Code.FUNCTION_FAILED, "None left.", own=own), "r-1")
+
+    assert (answer.status, answer.error) == (409, "SOLD_OUT")
+    assert msgspec.json.decode(answer.body) == {
+        "type": "urn:baas:problem:sold-out",
+        "title": "The function refused",
+        "status": 409,
+        "code": "SOLD_OUT",
+        "detail": "None left.",
         "requestId": "r-1",
     }
 
