@@ -63,8 +63,13 @@ def _canonical(value: int | float) -> Any:
 
 def values_equal(left: Any, right: Any) -> bool:
     """`==`: exact, never looking inside an array; an Instant as the other side needs it."""
-    if type(left) is str or type(right) is str:
-        return bool(left == right)
+    kind = type(left)
+    if kind is str or kind is bool or kind is int:
+        # The common cases, without the general comparison: text, flags, counts.
+        if type(right) is kind:
+            return bool(left == right)
+        if kind is not int:
+            return False
     if type(left) is Instant or type(right) is Instant:
         left, right = _beside(left, right), _beside(right, left)
     return equal(left, right)

@@ -65,6 +65,7 @@ class CallerMasks:
     def __init__(self, read: list[_Mask], write: list[_Mask]) -> None:
         self._read = read
         self._write = write
+        self._read_names = frozenset(mask.path[0] for mask in read)
         self.hides_nothing = not read
 
     def readable(self, document: Document, lookups: LookupsLike) -> Document:
