@@ -15,6 +15,7 @@ from typing import Any, Final
 import apsw
 import msgspec
 
+from baas.engines.sqlite.keys import key_sql
 from baas.errors import invalid
 from baas.schema.model import IndexSpec
 from baas.schema.values import Document, Path
@@ -76,6 +77,8 @@ class CollectionInfo:
         indexed = {path for index in indexes for path in index.paths}
         #: Paths on which no document has an array: their key is their only candidate.
         self.plain = frozenset(indexed - multikey) | SCALAR_PATHS
+        #: The key expressions that an index can serve.
+        self.index_keys = frozenset(key_sql(path) for path in indexed)
         #: Paths to look at on every write.
         self.tracked = tuple(sorted(indexed - multikey - SCALAR_PATHS))
         self.plans: dict[str, Plan] = {}

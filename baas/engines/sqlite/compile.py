@@ -243,6 +243,9 @@ def equals(to: Compiler, spot: Spot, value: Value) -> str:
         return "0" if spot.is_id else f"{spot.key} IS NULL"
     if spot.is_id:
         return f"id={to.bind(value)}" if type(value) is str else "0"
+    if type(value) is bool and spot.key not in to.collection.index_keys:
+        # Where no index could serve the key, its type alone is cheaper to have. Never NULL.
+        return f"{spot.type} IS '{'true' if value else 'false'}'"
     return f"{spot.key} IS {to.bind(encode_key(value))}"
 
 

@@ -16,7 +16,7 @@ import apsw
 from baas.engines.sqlite.connection import Database
 from baas.engines.sqlite.keys import encode_key, key_sql, kind_bounds
 from baas.engines.sqlite.readers import Readers
-from baas.engines.sqlite.steps import Transaction
+from baas.engines.sqlite.steps import FEED_END, Transaction
 from baas.engines.sqlite.writer import Writer
 from baas.errors import Problem
 from baas.ports.documents import DELETE, KEEP, Change, Lookups, Outcome, WriteInfo
@@ -33,14 +33,7 @@ INTERVAL: Final = 15.0
 _BATCH: Final = 200
 _HOUR_MS: Final = 3_600_000
 
-#: Rows of the feed up to the one where the images of newer rows fill the allowance, but the last.
-_OVER_BYTES: Final = """
-SELECT max(seq) FROM (
-  SELECT seq, sum(octet_length(ifnull(before,x'')) + octet_length(ifnull(after,x'')))
-    OVER (ORDER BY seq DESC) AS held FROM baas_feed)
-WHERE held > ?
-"""
-_TOO_OLD: Final = "SELECT max(seq) FROM baas_feed WHERE time < ?"
+_FEED_ENDS: Final = "SELECT min(seq), max(seq) FROM baas_feed"
 
 
 class Maintenance:
@@ -141,13 +134,29 @@ def _expired(database: Database, collection: str, path: Path, now_ms: int) -> li
 
 def _prune_end(database: Database, oldest: int, keep_bytes: int) -> int:
     """The last row to go; 0 if none. Never the last row of all, which carries the numbering."""
-    execute = database.raw.execute
-    ends: tuple[Any, ...] = (
-        execute(_TOO_OLD, (oldest,)).get,
-        execute(_OVER_BYTES, (keep_bytes,)).get,
-    )
-    last: int = execute("SELECT ifnull(max(seq),0) FROM baas_feed").get
-    return min(max(end or 0 for end in ends), last - 1)
+    ends: Any = database.raw.execute(_FEED_ENDS).get
+    first, last = ends
+    if first is None:
+        return 0
+    end: int = database.raw.execute(FEED_END).get
+    too_old = _last_below(database, "time", oldest, first, last)
+    too_much = _last_below(database, "offset", end - keep_bytes, first, last)
+    found = min(max(too_old, too_much), last - 1)
+    return found if found >= first else 0
+
+
+def _last_below(database: Database, column: str, bound: int, first: int, last: int) -> int:
+    """The last row whose `column`, which grows with the rows, is below `bound`; else `first` - 1.
+
+    Found by halving, for there is no index: a feed may hold millions of rows.
+    """
+    sql = f"SELECT {column} FROM baas_feed WHERE seq=?"
+    low, high = first - 1, last
+    while low < high:
+        middle = (low + high + 1) // 2
+        value: Any = database.raw.execute(sql, (middle,)).get
+        low, high = (middle, high) if value is None or value < bound else (low, middle - 1)
+    return low
 
 
 def _prune(transaction: Transaction, end: int) -> bool:

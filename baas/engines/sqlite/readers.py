@@ -31,6 +31,8 @@ T = TypeVar("T")
 Build = Callable[[CollectionInfo], queries.Statement]
 #: A shape that was stopped this often on the loop is no longer tried there.
 _MAX_STRIKES: Final = 3
+#: A thread may wait for a lock that SQLite holds for a moment (WAL recovery); the loop may not.
+_BUSY_MS: Final = 2000
 #: A longer statement is prepared in a thread as well: that alone would take milliseconds.
 _MAX_INLINE_SQL: Final = 16_000
 #: Connections kept for the next snapshot, scan or backup.
@@ -235,6 +237,7 @@ class Readers(Reads):
         database: Database | None = getattr(self._local, "database", None)
         if database is None:
             database = self._local.database = self.open()
+            database.raw.set_busy_timeout(_BUSY_MS)
             with self._lock:
                 self._opened.append(database)
         return database

@@ -20,6 +20,8 @@ from baas.schema.values import Path
 #: Tells a file of this kit from any other ("baas" in ASCII); PRAGMA application_id.
 APPLICATION_ID: Final = 0x62616173
 
+# baas_feed.offset: bytes of images in all rows before, as in a stream. So how much is held from
+# any row on is a subtraction.
 _TABLES: Final = """
 CREATE TABLE baas_meta(key TEXT PRIMARY KEY NOT NULL, value NOT NULL) WITHOUT ROWID;
 CREATE TABLE baas_collections(
@@ -28,8 +30,9 @@ CREATE TABLE baas_collections(
 CREATE TABLE baas_indexes(
   physical TEXT PRIMARY KEY NOT NULL, collection INTEGER NOT NULL, definition TEXT NOT NULL);
 CREATE TABLE baas_feed(
-  seq INTEGER PRIMARY KEY, tx INTEGER, time INTEGER NOT NULL, collection TEXT NOT NULL,
-  id TEXT NOT NULL, before BLOB, after BLOB, actor TEXT, depth INTEGER NOT NULL);
+  seq INTEGER PRIMARY KEY, tx INTEGER, time INTEGER NOT NULL, offset INTEGER NOT NULL,
+  collection TEXT NOT NULL, id TEXT NOT NULL, before BLOB, after BLOB, actor TEXT,
+  depth INTEGER NOT NULL);
 CREATE TABLE baas_once(
   key TEXT PRIMARY KEY NOT NULL, fingerprint BLOB NOT NULL, answer BLOB NOT NULL,
   expires INTEGER NOT NULL);

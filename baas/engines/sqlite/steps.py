@@ -44,8 +44,14 @@ Rows = Generator[Pending, list[Any], StepResult]
 _PAUSE_EVERY: Final = 100
 
 _FEED: Final = (
-    "INSERT INTO baas_feed(tx,time,collection,id,before,after,actor,depth) VALUES(?,?,?,?,?,?,?,?)"
+    "INSERT INTO baas_feed(tx,time,offset,collection,id,before,after,actor,depth)"
+    " VALUES(?,?,?,?,?,?,?,?,?)"
 )
+#: Where the next row of the feed begins, in bytes of images.
+FEED_END: Final = """
+SELECT offset + octet_length(ifnull(before,x'')) + octet_length(ifnull(after,x''))
+FROM baas_feed ORDER BY seq DESC LIMIT 1
+"""
 _NOTHING: Final = StepResult()
 
 
@@ -58,10 +64,12 @@ class Transaction:
         self.clock = clock
         self.catalogue = Catalogue(-1, {})
         self._tx: int | None = None
+        self._offset = 0
         self._info = WriteInfo()
 
     def refresh(self) -> None:
-        """Takes up what other processes have done; right after BEGIN."""
+        """Takes up what is there now: after BEGIN others' writes, after an undo what is left."""
+        self._offset = self.execute(FEED_END).get or 0
         if catalogue.schema_version(self.database.raw) != self.catalogue.version:
             self.reload()
 
@@ -200,6 +208,7 @@ class Transaction:
             (
                 self._tx,
                 self.clock.now_ms(),
+                self._offset,
                 collection,
                 written.id,
                 before,
@@ -208,6 +217,7 @@ class Transaction:
                 self._info.depth,
             ),
         )
+        self._offset += len(before or b"") + len(after or b"")
         if self._tx is None:
             self._tx = self.database.raw.last_insert_rowid()
         return written
