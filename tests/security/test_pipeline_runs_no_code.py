@@ -224,6 +224,32 @@ def test_long_loops_end_when_the_time_is_over(expression: Any) -> None:
     assert time.monotonic() - began < ALLOWED + GRACE
 
 
+def test_sorting_ends_when_the_time_is_over() -> None:
+    """Each key to sort by is a copy of the object, though the documents hold it once."""
+    began = time.monotonic()
+    large = {"_id": "a", "o": {f"f{n}": n for n in range(50_000)}, "n": list(range(1000))}
+    problem = refusal(
+        [{"$unwind": "$n"}, {"$sort": {"o": 1}}],
+        [large],
+        expired=lambda: time.monotonic() - began > ALLOWED,
+    )
+    assert problem.code in (Code.QUERY_TIMEOUT, Code.LIMIT_EXCEEDED)
+    assert time.monotonic() - began < ALLOWED + GRACE
+
+
+def test_matching_many_conditions_with_a_long_array_is_refused_or_ends_in_time() -> None:
+    long = {"_id": "a", "v": list(range(100_000)), "n": list(range(1000))}
+    for condition in ({"$in": list(range(-1, -900, -1))}, {"$lt": 0}):
+        began = time.monotonic()
+        problem = refusal(
+            [{"$unwind": "$n"}, {"$match": {"v": condition}}],
+            [long],
+            expired=lambda began=began: time.monotonic() - began > ALLOWED,
+        )
+        assert problem.code in (Code.QUERY_TIMEOUT, Code.LIMIT_EXCEEDED)
+        assert time.monotonic() - began < ALLOWED + GRACE
+
+
 def test_an_answer_of_many_large_documents_is_refused() -> None:
     large = {"_id": "a", "text": "x" * 1_000_000, "n": list(range(500))}
     problem = refusal([{"$unwind": "$n"}], [large])

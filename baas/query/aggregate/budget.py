@@ -26,6 +26,9 @@ from baas.schema.values import DATE, Value
 _CONTAINER = 64
 _ENTRY = 48
 
+#: Bytes of a sort key for each unit of its value's tree.
+_KEY_FACTOR = 10
+
 #: What a container and a scalar count for in the size of a tree.
 _TREE_NODE = 16
 _TREE_LEAF = 8
@@ -72,10 +75,22 @@ class Budget:
             message = f"A pipeline holds at most {self.most_documents} documents at once."
             raise Problem(Code.LIMIT_EXCEEDED, f"{message} Narrow it with $match first.")
 
+    def made_key(self, value: Value) -> None:
+        """Before a key to sort by is made of `value`."""
+        size = self.size(value)
+        self._take(_KEY_FACTOR * size)
+        self.spend(size // _TREE_LEAF)
+
+    def size(self, value: Value) -> int:
+        """The tree size of a value within the limits; LIMIT_EXCEEDED for one beyond them."""
+        size = tree_size(value, MAX_VALUE_SIZE)
+        self.spend(size // 64)
+        return size
+
     def check(self, value: Value) -> Value:
         """The value, if its tree is within the limits."""
         if type(value) is dict or type(value) is list:
-            self.spend(tree_size(value, MAX_VALUE_SIZE) // 64)
+            self.size(value)
         return value
 
 

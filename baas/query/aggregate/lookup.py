@@ -11,10 +11,10 @@ from baas.errors import Code, Problem
 from baas.query.aggregate.budget import Budget
 from baas.query.aggregate.evaluate import follow
 from baas.query.aggregate.limits import LOOKUP_VALUES, MAX_LOOKUPS
+from baas.query.aggregate.matching import Matcher
 from baas.query.aggregate.model import Equality, Lookup
 from baas.query.ast import Field, Filter, In, both
 from baas.query.evaluate import candidates as candidates_of
-from baas.query.evaluate import matches
 from baas.schema.values import MISSING, Document, Value, encode
 
 Documents: TypeAlias = list[Document]
@@ -110,7 +110,8 @@ class Reader:
         self._held += len(sent)
         self._budget.documents(self._held)
         self._budget.spend(len(sent))
-        return [document for document in sent if matches(filter, document)]
+        matcher = Matcher(filter, self._budget)
+        return [document for document in sent if matcher.holds(document)]
 
 
 def _local_values(equality: Equality, document: Document, budget: Budget) -> dict[bytes, Value]:

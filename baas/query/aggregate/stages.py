@@ -10,6 +10,7 @@ from typing import Any, Final
 from baas.query.aggregate.evaluate import Scope, evaluate
 from baas.query.aggregate.functions.accumulators import ACCUMULATORS, Accumulator
 from baas.query.aggregate.functions.base import Fault, mapping, truthy
+from baas.query.aggregate.matching import Matcher
 from baas.query.aggregate.model import (
     Accumulate,
     Count,
@@ -27,7 +28,6 @@ from baas.query.aggregate.model import (
 )
 from baas.query.aggregate.shape import reshape
 from baas.query.ast import SortKey
-from baas.query.evaluate import matches
 from baas.query.fields import get_path
 from baas.query.order import order_key, sort_value
 from baas.schema.values import MISSING, Document, Path, Value, encode
@@ -39,12 +39,8 @@ _STEPS: Final = 3
 
 
 def _match(stage: Match, documents: Documents, scope: Scope, random: Random) -> Documents:
-    kept = []
-    for document in documents:
-        scope.budget.spend(_STEPS)
-        if matches(stage.filter, document):
-            kept.append(document)
-    return kept
+    matcher = Matcher(stage.filter, scope.budget)
+    return [document for document in documents if matcher.holds(document)]
 
 
 def _match_expression(
@@ -107,7 +103,9 @@ def _sort_key(key: SortKey, scope: Scope, document: Document) -> tuple[Any, ...]
     reached = document.get(key.path[0])
     if type(reached) is list or type(reached) is dict:
         scope.budget.check(reached)
-    return order_key(sort_value(document, key))
+    value = sort_value(document, key)
+    scope.budget.made_key(value)
+    return order_key(value)
 
 
 def _limit(stage: Limit, documents: Documents, scope: Scope, random: Random) -> Documents:
