@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from baas.cli.ruletests import run_tests
 from baas.rules.coverage import Coverage
 from baas.rules.load import load_rules
 from baas.rules.testing import find_tests
 
 RULES = Path(__file__).parents[2] / "rules"
+CHAT = Path(__file__).parent / "chat"
 
 
 def test_no_condition_is_dead() -> None:
@@ -18,9 +21,11 @@ def test_no_condition_is_dead() -> None:
     assert [item.message for item in advice if "never be true" in item.message] == []
 
 
-def test_every_case_passes() -> None:
-    loaded = load_rules(RULES)
-    files = find_tests(RULES)
-    assert files, "the sample app shows rule tests"
+@pytest.mark.parametrize("folder", [RULES, CHAT], ids=["sample", "chat"])
+def test_every_case_passes(folder: Path) -> None:
+    """`chat` holds what the sample app does not use: lookups, masks on them, mode reject."""
+    loaded = load_rules(folder)
+    files = find_tests(folder)
+    assert files
     outcomes = asyncio.run(run_tests(loaded, files, Coverage(loaded)))
     assert [f"{o.case.file}:{o.case.line}: {o.fault}" for o in outcomes if o.fault] == []
