@@ -6,7 +6,7 @@ from baas.database.context import Call, Context
 from baas.database.creation import Creation, creation, encoded
 from baas.database.edits import Edit
 from baas.database.reads import decide_get
-from baas.database.serverfields import stamped_change
+from baas.database.serverfields import check_forms, stamped_change
 from baas.errors import Code, Problem
 from baas.guard import WriteDecision
 from baas.ports.documents import Lookups, Outcome
@@ -68,6 +68,8 @@ class Modification:
         masks = self._decision.masks
         edited = self._edit.apply(self._call, stored, masks, lookups)
         after = stamped_change(self._context, self._call, stored, edited)
+        if self._call.actor.trusted:
+            check_forms(after, "document")
         encoded(self._context, after, "document")
         self._collection.validator.check(
             after, hidden=lambda: self._edit.unseen(stored, masks, lookups)

@@ -9,6 +9,7 @@ One verb is a batch of one operation; a transaction is a batch of many.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from itertools import chain
 from typing import NoReturn, TypeAlias
@@ -95,10 +96,12 @@ class Batch:
         once = self._once()
         known = [NOTHING_KNOWN for _ in self._operations]
         for _ in range(MAX_ATTEMPTS + len(self._operations)):
-            self._drafts = [
-                await self._draft(operation, known[place], place, once)
-                for place, operation in enumerate(self._operations)
-            ]
+            self._drafts = []
+            for place, operation in enumerate(self._operations):
+                if place:
+                    # An operation may be a thousand documents: others get their turn in between.
+                    await asyncio.sleep(0)
+                self._drafts.append(await self._draft(operation, known[place], place, once))
             try:
                 return await self._write(once)
             except Changed as changed:

@@ -68,7 +68,7 @@ class DatabaseService:
     ) -> Awaitable[bytes]:
         """The answer to `POST /v1/database/transaction`."""
         call = self._call("", body, actor, ip, idempotency_key)
-        return transaction(self._context, call, _decode_transaction(body)).run()
+        return transaction(self._context, call, _decode_transaction(body))
 
     def get_document(
         self, collection: str, id: str, actor: Actor, ip: str

@@ -11,6 +11,7 @@ fails; a `find` that finds nothing does not.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -49,13 +50,16 @@ from baas.schema.values import Document, encode
 ROUTE: Final = "transaction"
 
 
-def transaction(context: Context, call: Call, body: TransactionBody) -> Batch:
-    """The batch, its form checked; problems say which operation they belong to."""
+async def transaction(context: Context, call: Call, body: TransactionBody) -> bytes:
+    """Checks the form of all, then plans and writes; problems say which operation they are of."""
     _check_length(context, "operations", len(body.operations), least=1)
     _check_length(context, "expect", len(body.expect), least=0)
-    expected = [_expectation(context, call, one) for one in body.expect]
-    operations = [_operation(context, call, n, one) for n, one in enumerate(body.operations)]
-    return Batch(context, call, (*expected, *operations), route=ROUTE, join=_results)
+    operations = [_expectation(context, call, one) for one in body.expect]
+    for number, one in enumerate(body.operations):
+        operations.append(_operation(context, call, number, one))
+        # An operation may be a thousand documents: others get their turn in between.
+        await asyncio.sleep(0)
+    return await Batch(context, call, tuple(operations), route=ROUTE, join=_results).run()
 
 
 def _check_length(context: Context, name: str, length: int, *, least: int) -> None:

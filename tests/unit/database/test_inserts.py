@@ -161,6 +161,10 @@ async def test_trusted_callers_may_set_owner_and_creation_time(bench: Bench) -> 
 async def test_trusted_callers_are_held_to_the_types(bench: Bench, fields: dict[str, Any]) -> None:
     with refused(Code.INVALID_ARGUMENT):
         await bench.do(SERVER, "insert", "posts", document={"title": "x", **fields})
+    await bench.do(SERVER, "insert", "posts", document={"_id": "a", "title": "x"})
+    if "_openid" in fields:
+        with refused(Code.INVALID_ARGUMENT):
+            await bench.do(SERVER, "update", "posts", id="a", update={"$set": fields})
 
 
 @app()
