@@ -12,14 +12,12 @@ from typing import Any, Final
 import msgspec
 
 from baas.errors import invalid
-from baas.ids import is_collection_name
 from baas.query.aggregate.expression import BucketOf, Constant, Expression
 from baas.query.aggregate.functions.accumulators import ACCUMULATORS
 from baas.query.aggregate.limits import MAX_PIPELINE_DEPTH
 from baas.query.aggregate.model import (
     Accumulate,
     Count,
-    Equality,
     Facet,
     Group,
     Limit,
@@ -34,37 +32,25 @@ from baas.query.aggregate.model import (
     SortBy,
     Unwind,
 )
+from baas.query.aggregate.operands import (
+    Stages,
+    collection,
+    equality,
+    field_path,
+    integer,
+    leading_filter,
+    members,
+    no_accumulator,
+    no_stage,
+)
 from baas.query.aggregate.parse_expression import ExpressionParser, Names
 from baas.query.aggregate.parse_shape import parse_new_fields, parse_projection, parse_unset
 from baas.query.aggregate.pipeline import Pipeline
-from baas.query.ast import ALWAYS, Filter, SortKey, both
-from baas.query.hint import unknown
+from baas.query.ast import Filter, SortKey
 from baas.query.limits import QueryLimits, exceeded
 from baas.query.parse import parse_filter, parse_path, parse_sort
 from baas.schema.admit import name_fault, shown
-from baas.schema.values import MAX_INTEGER, Kind, Path, compare, kind_of
-
-#: Stages of MongoDB that are left out on purpose: the message says so instead of guessing.
-_NOT_HERE: Final = frozenset(
-    {
-        "$out",
-        "$merge",
-        "$function",
-        "$accumulator",
-        "$where",
-        "$graphLookup",
-        "$unionWith",
-        "$currentOp",
-        "$collStats",
-        "$indexStats",
-        "$listSessions",
-        "$listLocalSessions",
-        "$planCacheStats",
-        "$changeStream",
-    }
-)
-
-Stages = tuple[PipelineStage, ...]
+from baas.schema.values import Kind, compare, kind_of
 
 
 def parse_pipeline(
@@ -116,7 +102,7 @@ class _Parser:
             raise invalid(where, "a stage is an object with one operator")
         name, operand = next(iter(raw.items()))
         if name not in STAGES:
-            raise _no_stage(name, where)
+            raise no_stage(name, where, STAGES)
         return STAGES[name](self, operand, f"{where}.{name}", scope)
 
     def _expression(self, raw: Any, where: str, names: Names) -> Expression:
@@ -165,7 +151,7 @@ class _Parser:
             raise invalid(place, 'must be one accumulator, such as {"$sum": 1}')
         accumulator, operand = next(iter(raw.items()))
         if accumulator not in ACCUMULATORS:
-            raise _no_accumulator(accumulator, place)
+            raise no_accumulator(accumulator, place)
         if accumulator == "$count":
             if operand != {}:
                 raise invalid(place, "$count takes {}")
@@ -179,27 +165,27 @@ class _Parser:
         return (SortBy(where=where, sort=parse_sort(raw, where)),)
 
     def _limit(self, raw: Any, where: str, scope: _Scope) -> Stages:
-        return (Limit(where=where, count=_integer(raw, where, 1)),)
+        return (Limit(where=where, count=integer(raw, where, 1)),)
 
     def _skip(self, raw: Any, where: str, scope: _Scope) -> Stages:
-        return (Skip(where=where, count=_integer(raw, where, 0)),)
+        return (Skip(where=where, count=integer(raw, where, 0)),)
 
     def _sample(self, raw: Any, where: str, scope: _Scope) -> Stages:
-        _members(raw, where, ("size",), 1)
-        return (Sample(where=where, size=_integer(raw["size"], f"{where}.size", 1)),)
+        members(raw, where, ("size",), 1)
+        return (Sample(where=where, size=integer(raw["size"], f"{where}.size", 1)),)
 
     def _unwind(self, raw: Any, where: str, scope: _Scope) -> Stages:
         if type(raw) is str:
             raw = {"path": raw}
         known = ("path", "includeArrayIndex", "preserveNullAndEmptyArrays")
-        _members(raw, where, known, 1)
+        members(raw, where, known, 1)
         keep = raw.get("preserveNullAndEmptyArrays", False)
         if type(keep) is not bool:
             raise invalid(f"{where}.preserveNullAndEmptyArrays", "must be true or false")
         index = None
         if "includeArrayIndex" in raw:
             index = parse_path(raw["includeArrayIndex"], f"{where}.includeArrayIndex")
-        path = _field_path(raw["path"], f"{where}.path")
+        path = field_path(raw["path"], f"{where}.path")
         return (Unwind(where=where, path=path, index=index, keep_empty=keep),)
 
     def _count(self, raw: Any, where: str, scope: _Scope) -> Stages:
@@ -214,7 +200,7 @@ class _Parser:
         return (Group(where=where, key=key, fields=counted), SortBy(where=where, sort=order))
 
     def _replace_root(self, raw: Any, where: str, scope: _Scope) -> Stages:
-        _members(raw, where, ("newRoot",), 1)
+        members(raw, where, ("newRoot",), 1)
         root = self._expression(raw["newRoot"], f"{where}.newRoot", scope.names)
         return (ReplaceRoot(where=where, root=root),)
 
@@ -223,7 +209,7 @@ class _Parser:
 
     def _bucket(self, raw: Any, where: str, scope: _Scope) -> Stages:
         """A `$group` by the boundary below the value, in the order of the boundaries."""
-        _members(raw, where, ("groupBy", "boundaries", "default", "output"), 2)
+        members(raw, where, ("groupBy", "boundaries", "default", "output"), 2)
         boundaries = self._boundaries(raw["boundaries"], f"{where}.boundaries")
         other = None
         if "default" in raw:
@@ -270,20 +256,20 @@ class _Parser:
 
     def _lookup(self, raw: Any, where: str, scope: _Scope) -> Stages:
         known = ("from", "as", "localField", "foreignField", "let", "pipeline")
-        _members(raw, where, known, 2)
-        equality = _equality(raw, where)
-        if equality is None and "pipeline" not in raw:
+        members(raw, where, known, 2)
+        joined = equality(raw, where)
+        if joined is None and "pipeline" not in raw:
             raise invalid(where, "needs localField and foreignField, or pipeline, or both")
         variables = self._expressions.definitions(raw.get("let", {}), f"{where}.let", scope.names)
         inside = _Scope(scope.names | variables.keys(), scope.depth + 1, scope.facet)
         inner = self.pipeline(raw.get("pipeline", []), f"{where}.pipeline", inside)
-        filter, rest = _leading_filter(inner)
+        filter, rest = leading_filter(inner)
         lookup = Lookup(
             where=where,
-            collection=_collection(raw["from"], f"{where}.from"),
+            collection=collection(raw["from"], f"{where}.from"),
             target=parse_path(raw["as"], f"{where}.as"),
             filter=filter,
-            equality=equality,
+            equality=joined,
             variables=variables,
             stages=rest,
         )
@@ -313,71 +299,6 @@ STAGES: Final[dict[str, _StageParser]] = {
     "$facet": _Parser._facet,
     "$lookup": _Parser._lookup,
 }
-
-
-def _no_stage(name: str, where: str) -> Exception:
-    if name in _NOT_HERE:
-        return invalid(where, f"{name} does not exist here")
-    return invalid(where, unknown("stage", name, STAGES))
-
-
-def _no_accumulator(name: str, where: str) -> Exception:
-    if name in _NOT_HERE:
-        return invalid(where, f"{name} does not exist here")
-    return invalid(where, unknown("accumulator", name, ACCUMULATORS))
-
-
-def _integer(raw: Any, where: str, least: int) -> int:
-    if type(raw) is float and raw.is_integer():
-        raw = int(raw)
-    if type(raw) is not int or not least <= raw <= MAX_INTEGER:
-        raise invalid(where, f"must be an integer, {least} or more")
-    return raw
-
-
-def _members(raw: Any, where: str, known: tuple[str, ...], least: int) -> None:
-    if type(raw) is not dict:
-        raise invalid(where, f"must be an object of {', '.join(known)}")
-    for name in raw:
-        if name not in known:
-            raise invalid(where, unknown("member", str(name), known))
-    for name in known[:least]:
-        if name not in raw:
-            raise invalid(where, f"needs {name}")
-
-
-def _field_path(raw: Any, where: str) -> Path:
-    if type(raw) is not str or not raw.startswith("$") or raw.startswith("$$"):
-        raise invalid(where, "must be a path with '$' before it")
-    return parse_path(raw[1:], where)
-
-
-def _equality(raw: dict[str, Any], where: str) -> Equality | None:
-    if "localField" not in raw and "foreignField" not in raw:
-        return None
-    for name in ("localField", "foreignField"):
-        if name not in raw:
-            raise invalid(where, f"needs {name}")
-    return Equality(
-        parse_path(raw["localField"], f"{where}.localField"),
-        parse_path(raw["foreignField"], f"{where}.foreignField"),
-    )
-
-
-def _collection(raw: Any, where: str) -> str:
-    if not is_collection_name(raw):
-        raise invalid(where, "is not the name of a collection that clients may read")
-    return str(raw)
-
-
-def _leading_filter(stages: Stages) -> tuple[Filter, Stages]:
-    """The filter of the `$match` stages at the beginning, and what follows them."""
-    found: Filter = ALWAYS
-    for position, stage in enumerate(stages):
-        if not isinstance(stage, Match):
-            return found, stages[position:]
-        found = both(found, stage.filter)
-    return found, ()
 
 
 __all__ = ["parse_pipeline"]

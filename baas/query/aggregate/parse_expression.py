@@ -28,6 +28,7 @@ from baas.query.aggregate.functions import FUNCTIONS
 from baas.query.aggregate.functions.base import Function
 from baas.query.aggregate.functions.dates import DATE_PARTS
 from baas.query.aggregate.limits import MAX_EXPRESSION_DEPTH, MAX_EXPRESSION_NODES
+from baas.query.aggregate.operands import members as check_members
 from baas.query.hint import unknown
 from baas.query.limits import QueryLimits, exceeded
 from baas.query.parse import parse_path, parse_regex
@@ -133,7 +134,7 @@ class ExpressionParser:
         least: int,
     ) -> dict[str, Expression]:
         """The members of an operand that is an object, the first `least` of `known` required."""
-        _check_members(raw, where, known, least)
+        check_members(raw, where, known, least)
         return {one: self._any(raw[one], f"{where}.{one}", names, depth - 1) for one in raw}
 
     # -- forms: operators that do not compute every operand once ----------------------------------
@@ -165,7 +166,7 @@ class ExpressionParser:
         return Conditional(((parts["if"], parts["then"]),), parts["else"])
 
     def _switch(self, raw: Any, where: str, names: Names, depth: int) -> Expression:
-        _check_members(raw, where, ("branches", "default"), 1)
+        check_members(raw, where, ("branches", "default"), 1)
         branches = raw["branches"]
         if type(branches) is not list or not branches:
             raise invalid(f"{where}.branches", "must be an array of {case, then}")
@@ -180,7 +181,7 @@ class ExpressionParser:
         return Conditional(tuple(pairs), other)
 
     def _let(self, raw: Any, where: str, names: Names, depth: int) -> Expression:
-        _check_members(raw, where, ("vars", "in"), 2)
+        check_members(raw, where, ("vars", "in"), 2)
         defined = self.definitions(raw["vars"], f"{where}.vars", names, depth)
         inner = names | defined.keys()
         body = self._any(raw["in"], f"{where}.in", inner, depth - 1)
@@ -197,14 +198,14 @@ class ExpressionParser:
         return {name: self._any(raw[name], f"{where}.{name}", names, depth - 1) for name in raw}
 
     def _map(self, raw: Any, where: str, names: Names, depth: int) -> Expression:
-        _check_members(raw, where, ("input", "in", "as"), 2)
+        check_members(raw, where, ("input", "in", "as"), 2)
         name = _element_name(raw, where)
         array = self._any(raw["input"], f"{where}.input", names, depth - 1)
         body = self._any(raw["in"], f"{where}.in", names | {name}, depth - 1)
         return MapOver(array, name, body)
 
     def _filter(self, raw: Any, where: str, names: Names, depth: int) -> Expression:
-        _check_members(raw, where, ("input", "cond", "as", "limit"), 2)
+        check_members(raw, where, ("input", "cond", "as", "limit"), 2)
         name = _element_name(raw, where)
         array = self._any(raw["input"], f"{where}.input", names, depth - 1)
         condition = self._any(raw["cond"], f"{where}.cond", names | {name}, depth - 1)
@@ -214,7 +215,7 @@ class ExpressionParser:
         return FilterOver(array, name, condition, limit)
 
     def _reduce(self, raw: Any, where: str, names: Names, depth: int) -> Expression:
-        _check_members(raw, where, ("input", "initialValue", "in"), 3)
+        check_members(raw, where, ("input", "initialValue", "in"), 3)
         array = self._any(raw["input"], f"{where}.input", names, depth - 1)
         initial = self._any(raw["initialValue"], f"{where}.initialValue", names, depth - 1)
         body = self._any(raw["in"], f"{where}.in", names | {"this", "value"}, depth - 1)
@@ -223,7 +224,7 @@ class ExpressionParser:
     def _get_field(self, raw: Any, where: str, names: Names, depth: int) -> Expression:
         if type(raw) is not dict:
             raw = {"field": raw, "input": "$$ROOT"}
-        _check_members(raw, where, ("field", "input"), 2)
+        check_members(raw, where, ("field", "input"), 2)
         if fault := name_fault(raw["field"]):
             raise invalid(f"{where}.field", fault)
         target = self._any(raw["input"], f"{where}.input", names, depth - 1)
@@ -272,17 +273,6 @@ def _element_name(raw: dict[str, Any], where: str) -> str:
     name = raw.get("as", "this")
     check_variable(name, f"{where}.as")
     return str(name)
-
-
-def _check_members(raw: Any, where: str, known: tuple[str, ...], least: int) -> None:
-    if type(raw) is not dict:
-        raise invalid(where, f"must be an object of {', '.join(known)}")
-    for name in raw:
-        if name not in known:
-            raise invalid(where, unknown("member", str(name), known))
-    for name in known[:least]:
-        if name not in raw:
-            raise invalid(where, f"needs {name}")
 
 
 def _check_count(name: str, count: int, most: int | None, function: Function, where: str) -> None:
