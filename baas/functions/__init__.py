@@ -1,0 +1,1 @@
+"""Cloud functions: declared by decorators, loaded as releases, run by one invoker."""
