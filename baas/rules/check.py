@@ -12,6 +12,7 @@ from baas.query import expr as e
 from baas.query.conditions import lenient
 from baas.query.instants import reads_documents
 from baas.query.patterns import compile_pattern
+from baas.query.rulefunctions import MAX_PATTERN
 from baas.rules import syntax as s
 from baas.rules.syntax import RuleFault, Syntax, parse_rule
 from baas.rules.vocabulary import (
@@ -26,6 +27,8 @@ from baas.rules.vocabulary import (
 
 #: Most `get` and `exists` of one rule, those of its named conditions counted.
 MAX_LOOKUPS: Final = 3
+#: Most parts of one rule with its named conditions put in their places.
+MAX_PARTS: Final = 3_000
 _LOOKUP_FORM: Final = "get('database.<collection>.' + id)"
 _COMPARISONS: Final = frozenset(("==", "!=", "<", "<=", ">", ">=", "in"))
 
@@ -48,7 +51,10 @@ def check_rule(
     `defines` are the named conditions, parsed; they are read in `define_scope`, or in this rule's.
     """
     checker = _Checker(scope, defines or {}, define_scope or scope)
-    return checker.condition(parse_rule(text)), checker.remarks
+    try:
+        return checker.condition(parse_rule(text)), checker.remarks
+    except RecursionError:
+        raise RuleFault("nested too deeply, named conditions counted", 0) from None
 
 
 class _Checker:
@@ -58,6 +64,7 @@ class _Checker:
         self.defines = defines
         self.remarks: list[Found] = []
         self.lookups = 0
+        self._parts = 0
         # Inside a named condition offsets speak of another text: the use is pointed at instead.
         self._inside: list[str] = []
         self._used_at = 0
@@ -90,6 +97,9 @@ class _Checker:
     # -- values -----------------------------------------------------------------------------------
 
     def value(self, node: Syntax) -> e.Expr:
+        self._parts += 1
+        if self._parts > MAX_PARTS:
+            raise self.fault("too large, named conditions counted", node.at)
         method = getattr(self, f"_{type(node).__name__.lower()}")
         return method(node)  # type: ignore[no-any-return]
 
@@ -263,6 +273,8 @@ class _Checker:
     def _check_pattern(self, pattern: e.Literal, at: int) -> None:
         if type(pattern.value) is not str:
             raise self.fault("the pattern of matches() is a string", at)
+        if len(pattern.value) > MAX_PATTERN:
+            raise self.fault(f"a pattern has at most {MAX_PATTERN} characters", at)
         try:
             compile_pattern(pattern.value)
         except ValueError as fault:

@@ -213,14 +213,20 @@ _ESCAPE: Final = re.compile(r"\\(u\{[0-9a-fA-F]{1,6}\}|u[0-9a-fA-F]{4}|x[0-9a-fA
 _HOLE: Final = re.compile(r"\$\{((?:'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|[^'\"}])*)\}")
 
 
-def _unescape(text: str) -> str:
+def _unescape(text: str, at: int) -> str:
+    """The text that a literal stands for; pairs of surrogates are one character."""
+
     def plain(found: re.Match[str]) -> str:
         escape = found[1]
         if len(escape) > 1:
             return chr(int(escape[1:].strip("{}"), 16))
         return _ESCAPES.get(escape, escape)
 
-    return _ESCAPE.sub(plain, text)
+    try:
+        written = _ESCAPE.sub(plain, text)
+        return written.encode("utf-16", "surrogatepass").decode("utf-16")
+    except (ValueError, OverflowError):
+        raise RuleFault("an escape names no character", at) from None
 
 
 class _Builder:
@@ -253,7 +259,7 @@ class _Builder:
         return Constant(self._start(tree), value)
 
     def _string(self, tree: Tree[Token], kids: list[Any]) -> Syntax:
-        return Constant(self._start(tree), _unescape(str(kids[0])[1:-1]))
+        return Constant(self._start(tree), _unescape(str(kids[0])[1:-1], self._start(tree)))
 
     def _template(self, tree: Tree[Token], kids: list[Any]) -> Syntax:
         start, body = self._start(tree), str(kids[0])[1:-1]
@@ -261,13 +267,13 @@ class _Builder:
         end = 0
         for hole in _HOLE.finditer(body):
             if hole.start() > end:
-                parts.append(Constant(start, _unescape(body[end : hole.start()])))
+                parts.append(Constant(start, _unescape(body[end : hole.start()], start)))
             parts.append(_parse(hole[1], start + 1 + hole.start(1)))
             end = hole.end()
         if "${" in body[end:]:
             raise RuleFault("a '}' is missing in the template", start + 1 + end)
         if end < len(body) or not parts:
-            parts.append(Constant(start, _unescape(body[end:])))
+            parts.append(Constant(start, _unescape(body[end:], start)))
         return Template(start, tuple(parts))
 
     def _name(self, tree: Tree[Token], kids: list[Any]) -> Syntax:

@@ -108,6 +108,7 @@ U = "undefined"
             {"s": "abc"},
             True,
         ),
+        ("doc.标题 == '\\ud83d\\ude00\\u{1f600}\\x41\\n'", {"标题": "😀😀A\n"}, True),
         ("lower('ÄB') == 'äb' && upper('ä') == 'Ä'", {}, True),
         ("int('12') == 12 && int(1.9) == 1 && int(-1.9) == -1", {}, True),
         ("float('1.5') == 1.5 && string(1.5) == '1.5' && string(true) == 'true'", {}, True),
@@ -245,6 +246,10 @@ def test_what_the_client_sent(rule: str, data: Any, value: Any) -> None:
         ("request == null", 0, "through its members"),
         ("`${doc.a`", 1, "'}' is missing"),
         ("`a ${aut.x}`", 5, "did you mean 'auth'"),
+        ("doc.a == '\\ud83d'", 9, "no character"),
+        ("doc.a == '\\u{110000}'", 9, "no character"),
+        (f"matches(doc.a, '{'a' * 257}')", 15, "at most 256"),
+        ("1e999 == doc.a", 0, "too large"),
     ],
 )
 def test_fault(rule: str, offset: int, message: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -230,3 +231,16 @@ def test_a_named_condition_may_use_another(tmp_path: Path) -> None:
     text = "define: {mine: doc._openid == auth.uid, both: mine && doc.a}\nrules: {read: both}"
     read = book(tmp_path, posts=text).collections["posts"].rules[Operation.READ]
     assert read.expr == condition("doc._openid == auth.uid && doc.a")
+
+
+def test_named_conditions_cannot_grow_without_end(tmp_path: Path) -> None:
+    names = [f"c{n}" for n in range(30)]
+    lines = [f"  {one}: {two} || {two}" for one, two in pairwise(names)]
+    text = "\n".join(["define:", *lines, "  c29: doc.a", "rules: {read: c0}"])
+    with pytest.raises(ConfigurationError, match="too large"):
+        book(tmp_path, posts=text)
+    chain = [f"  {one}: {'!' * 150}{two}" for one, two in pairwise(names)]
+    quoted = [line.replace(": ", ": '") + "'" for line in chain]
+    text = "\n".join(["define:", *quoted, "  c29: doc.a", "rules: {read: c0}"])
+    with pytest.raises(ConfigurationError, match=r"too (large|deeply)"):
+        book(tmp_path, posts=text)
