@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -34,7 +35,7 @@ def init(folder: Path) -> None:
     name = app_name(folder)
     for path in sorted(_copy(files("baas.cli") / "templates" / "app", folder, name)):
         click.echo(f"  {path}")
-    click.echo(f"\nNext:  cd {folder}\n       baas rules test\n       baas serve")
+    click.echo(f"\nNext:  cd {shlex.quote(str(folder))}\n       baas rules test\n       baas serve")
 
 
 def _in_the_way(folder: Path) -> list[str]:
