@@ -13,18 +13,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator
 from enum import Enum
-from queue import SimpleQueue
 from typing import Any, Final
 
 import apsw
 
 from baas.engines.sqlite import steps
 from baas.engines.sqlite.checkpointer import Checkpointer
+from baas.engines.sqlite.commits import CommitThread
 from baas.engines.sqlite.connection import Database, unavailable
 from baas.engines.sqlite.lock import FileLock
 from baas.engines.sqlite.readers import timed_out
@@ -46,6 +45,8 @@ _log: Final = logging.getLogger("baas.sqlite")
 #: A group is committed after this many batches or seconds of statements, whichever comes first.
 _GROUP_BATCHES: Final = 512
 _GROUP_SECONDS: Final = 0.01
+#: Steps of one batch between two turns of the loop for others.
+_PAUSE_EVERY: Final = 200
 
 Exclusive = Callable[[Transaction], Any]
 
@@ -106,9 +107,7 @@ class Writer:
         self._started = 0.0
         self._idle = asyncio.Event()
         self._idle.set()
-        self._work: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="baas-write", daemon=True)
-        self._thread.start()
+        self._thread = CommitThread(self._loop)
 
     # -- what callers use --------------------------------------------------------------------------
 
@@ -130,8 +129,7 @@ class Writer:
             return
         await self._idle.wait()
         self._state = State.CLOSED
-        self._work.put(None)
-        await asyncio.to_thread(self._thread.join)
+        await asyncio.to_thread(self._thread.close)
 
     # -- the loop's side ---------------------------------------------------------------------------
 
@@ -152,12 +150,12 @@ class Writer:
             self._state = State.COMMITTING
             job = self._queue.popleft()
             self._group = [job]
-            self._in_thread(lambda: self._run_exclusive(job), self._finished)
+            self._thread.submit(lambda: self._run_exclusive(job), self._finished)
         elif self._lock.try_acquire():
             self._begin(None)
         else:
             self._state = State.LOCKING
-            self._in_thread(self._lock.acquire, self._begin)
+            self._thread.submit(self._lock.acquire, self._begin)
 
     def _begin(self, fault: BaseException | None) -> None:
         if fault is None:
@@ -191,7 +189,7 @@ class Writer:
             return  # a batch began to wait meanwhile; its end commits
         self._state = State.COMMITTING
         if any(isinstance(job.outcome, BatchResult) for job in self._group):
-            self._in_thread(self._commit_and_unlock, self._finished)
+            self._thread.submit(self._commit_and_unlock, self._finished)
         else:
             self._abandon()
 
@@ -270,6 +268,8 @@ class Writer:
                 return BatchResult((), answer)
         results: list[StepResult] = []
         for position, step in enumerate(job.steps):
+            if position % _PAUSE_EVERY == _PAUSE_EVERY - 1:
+                yield None
             try:
                 results.append((yield from self._transaction.run(step)))
             except Problem as problem:
@@ -323,7 +323,7 @@ class Writer:
             except apsw.InterruptError:
                 raise timed_out(self._timeout) from None
 
-        self._in_thread(work, lambda fault: self._continue(job, batch, fault or found[0]))
+        self._thread.submit(work, lambda fault: self._continue(job, batch, fault or found[0]))
 
     def _continue(self, job: Job, batch: Any, rows: Any) -> None:
         self._state = State.OPEN
@@ -347,23 +347,6 @@ class Writer:
         self._loop.call_soon(self._abandon)
 
     # -- the thread's side -------------------------------------------------------------------------
-
-    def _in_thread(
-        self, work: Callable[[], None], then: Callable[[BaseException | None], None]
-    ) -> None:
-        def call() -> None:
-            fault: BaseException | None = None
-            try:
-                work()
-            except BaseException as error:
-                fault = error
-            self._loop.call_soon_threadsafe(then, fault)
-
-        self._work.put(call)
-
-    def _run(self) -> None:
-        while (work := self._work.get()) is not None:
-            work()
 
     def _commit_and_unlock(self) -> None:
         raw = self._database.raw
