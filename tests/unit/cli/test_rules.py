@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from baas.cli.rules import rules
+from baas.engines.sqlite.store import SqliteStore
+from baas.ports.documents import Insert, WriteInfo
+from baas.rules.load import load_rules
+from baas.schema.values import encode
 
 POSTS = """
 indexes: [_openid, published]
@@ -98,3 +103,32 @@ def test_import_writes_rule_files_and_spares_those_that_are_there(app: Path) -> 
     again = run("import", str(old))
     assert again.exit_code != 0
     assert run("import", "--force", str(old)).exit_code == 0
+
+
+async def _store_posts(folder: Path, *documents: dict[str, object]) -> None:
+    store = SqliteStore(folder / "data")
+    await store.open()
+    try:
+        await store.declare(
+            {n: r.spec for n, r in load_rules(folder / "rules").collections.items()}
+        )
+        steps = tuple(
+            Insert(collection="posts", id=str(one["_id"]), document=one, body=encode(one))
+            for one in documents
+        )
+        await store.write(steps, WriteInfo())
+    finally:
+        await store.close()
+
+
+def test_explain_names_the_index_and_check_counts_what_fails_the_schema(app: Path) -> None:
+    posts = app / "rules" / "posts.yaml"
+    asyncio.run(_store_posts(app, {"_id": "p1", "title": 5}, {"_id": "p2", "title": "a"}))
+    result = run("explain", "posts", "delete", "--as", "uid=u1")
+    assert result.exit_code == 0, result.output
+    assert "engine" in result.output
+    assert "_openid" in result.output.partition("engine")[2], "the index on _openid serves it"
+    posts.write_text(f"schema: {{properties: {{title: {{type: string}}}}}}{POSTS}")
+    checked = run("check", "--data")
+    assert checked.exit_code == 0, checked.output
+    assert "posts: 1 of 2 documents fail the schema; first p1: document.title" in checked.output
