@@ -183,6 +183,15 @@ async def test_a_rule_may_read_another_collection(store) -> None:
     assert await resolve(store.count("p", rule)) == 1
 
 
+async def test_a_lookup_notices_a_collection_that_is_new(store) -> None:
+    await put(store, "p", {"_id": "a", "room": "r1"})
+    room = Lookup("rooms", DocField("doc", ("room",)))
+    rule = Where(Binary("==", Member(room, "open"), Literal(True)))
+    assert await ids(store, "p", rule) == []
+    await put(store, "rooms", {"_id": "r1", "open": True})
+    assert await ids(store, "p", rule) == ["a"]
+
+
 async def test_readers_see_what_is_committed(store) -> None:
     seen = []
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from baas.engines.sqlite.compile import Compiler, Spot, equals, joined, one_of, path_spot, ranged
+from baas.engines.sqlite.compile import Compiler, joined
 from baas.engines.sqlite.keys import encode_key, json_path, row_key_sql
+from baas.engines.sqlite.predicates import ID_SPOT, Spot, equals, one_of, path_spot, ranged
 from baas.query import expr as e
 from baas.query.conditions import UNDEFINED, Env
 from baas.query.conditions import compile as compile_reference
@@ -19,7 +20,6 @@ from baas.query.instants import Instant, plain
 from baas.schema.values import Document, Value
 
 _FLIPPED: Final = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
-_ID_SPOT: Final = Spot("id", "'text'", "", True)
 
 
 def condition(to: Compiler, node: e.Expr, exact: bool = False) -> str:
@@ -76,7 +76,7 @@ def _spot(node: e.Expr) -> Spot | None:
     path = (*node.path, *path)
     if not path:
         return None
-    return _ID_SPOT if path == ("_id",) else path_spot(path)
+    return ID_SPOT if path == ("_id",) else path_spot(path)
 
 
 def _sides(node: e.Binary) -> tuple[Spot, str, Any] | None:

@@ -10,9 +10,10 @@ from typing import Any, Final, Literal
 
 import apsw
 
-from baas.engines.sqlite.catalogue import Catalogue
-from baas.engines.sqlite.compile import MATCH, REGEXP
+from baas.engines.sqlite.catalogue import Catalogue, schema_version
+from baas.engines.sqlite.compile import MATCH
 from baas.engines.sqlite.keys import CONTAINER_KEY, container_key
+from baas.engines.sqlite.predicates import REGEXP
 from baas.engines.sqlite.sort import SORT, sort_key
 from baas.errors import Code, Problem
 from baas.query.patterns import compile_pattern
@@ -67,8 +68,11 @@ class Database:
 
     def lookup(self, collection: str, id: str) -> Document | None:
         """`Lookups`: another document in the state of this connection's transaction."""
-        info = self.catalogue().get(collection)
+        known = self.catalogue()
+        info = known.get(collection)
         if info is None:
+            if schema_version(self.raw) != known.version:
+                raise StaleCatalogue(collection)  # it may be there, and newer than what is known
             return None
         body = self.raw.execute(info.get_sql, (id,)).get
         return None if body is None else decode(body)
@@ -138,6 +142,12 @@ def unavailable() -> Problem:
     return Problem(Code.UNAVAILABLE, "The database cannot serve this now.", retry_after=1.0)
 
 
+class StaleCatalogue(apsw.SQLError):
+    """Tables have come or gone since the catalogue was read."""
+
+
 def is_stale(error: apsw.Error) -> bool:
-    """Whether a statement named a table of an earlier generation."""
+    """Whether to read the catalogue anew: a statement named a table of an earlier generation."""
+    if isinstance(error, StaleCatalogue):
+        return True
     return isinstance(error, apsw.SQLError) and "no such table: c" in str(error)
