@@ -12,6 +12,7 @@ from baas.rules.advise import advise_read, advise_rule
 from baas.rules.check import check_rule
 from baas.rules.declaration import dotted, read_declaration
 from baas.rules.model import Advice, CollectionRules, FieldMask, Operation, Rule
+from baas.rules.older import modernised
 from baas.rules.places import place_in
 from baas.rules.presets import PRESETS
 from baas.rules.scopes import MASK, scope_of
@@ -81,6 +82,7 @@ class _Reader:
         self.advice: list[Advice] = []
         self.defines: dict[str, Syntax] = {}
         self.older = False
+        self._written: dict[tuple[Step, ...], str] = {}
 
     def read(self) -> CollectionRules:
         data = {} if self.yaml.data is None else self.yaml.data
@@ -141,7 +143,8 @@ class _Reader:
         if isinstance(value, bool):
             return "true" if value else "false"
         if isinstance(value, str) and value.strip():
-            return value
+            self._written[path] = value
+            return modernised(value) if self.older else value
         if isinstance(value, (dict, list)):
             raise self.yaml.error("a rule is a text; quote the whole of it: '...'", *path)
         raise self.yaml.error("a rule is true, false or an expression", *path)
@@ -234,6 +237,8 @@ class _Reader:
         masks: list[FieldMask] = []
         for name, rules in self._mapping(value, "fields").items():
             path = dotted(name, self.yaml, ("fields", name))
+            if path[0] == "_id":
+                raise self.yaml.error("'_id' is never masked", "fields", name, key=True)
             given = self._mapping(rules, "fields", name)
             self._check_keys(given, ("read", "write"), ("fields", name))
             parts = {key: self._mask_rule(given[key], name, key) for key in given}
@@ -291,7 +296,8 @@ class _Reader:
 
     def _place(self, text: str, path: tuple[Step, ...], offset: int) -> Mark:
         mark = self.yaml.values.get(path)
-        return place_in(self.source, mark, text, offset) if mark else Mark(1, 1)
+        written = self._written.get(path, text)
+        return place_in(self.source, mark, written, offset) if mark else Mark(1, 1)
 
 
 def _comma_advice(data: Mapping[str, Any], key: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -12,6 +11,7 @@ from baas.ids import is_collection_name
 from baas.rules import syntax as s
 from baas.rules.collectionfile import read_collection
 from baas.rules.model import Advice
+from baas.rules.older import modernised
 from baas.rules.presets import PRESETS
 from baas.rules.syntax import RuleFault, parse_rule
 from baas.yamlfile import quoted
@@ -73,7 +73,7 @@ def _rule(operation: str, value: Any, file: str) -> str:
         return "true" if value else "false"
     if not isinstance(value, str):
         raise ConfigurationError(f"{operation}: a rule is true, false or a text", file=file)
-    text = re.sub(r"\bundefined\b", "null", value.strip())
+    text = modernised(value.strip())
     try:
         tree = parse_rule(text)
     except RuleFault as fault:

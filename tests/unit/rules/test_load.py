@@ -160,6 +160,7 @@ FAULTS = [
     ("fields:\n  phone: {raed: true}", 2, 11, "did you mean 'read'"),
     ("fields:\n  phone: {write: newDoc.a == 1}", 2, 18, "a mask sees 'doc'"),
     ("fields:\n  a.0.b: {read: true}", 2, 10, "not a path"),
+    ("fields:\n  _id: {read: false}", 2, 3, "never masked"),
     ("mode: strict", 1, 7, "filter, reject"),
     ("acl: PRIVAT", 1, 6, "PRIVATE"),
     ("indexes:\n  - [a, a]", 2, 9, "twice"),
@@ -244,3 +245,14 @@ def test_named_conditions_cannot_grow_without_end(tmp_path: Path) -> None:
     text = "\n".join(["define:", *quoted, "  c29: doc.a", "rules: {read: c0}"])
     with pytest.raises(ConfigurationError, match=r"too (large|deeply)"):
         book(tmp_path, posts=text)
+
+
+def test_older_files_compare_with_undefined(tmp_path: Path) -> None:
+    text = """{"update": "request.data.a == undefined && doc.undefined != 'undefined'"}"""
+    (tmp_path / "old.json").write_text(text)
+    rule = load_rules(tmp_path).collections["old"].rules[Operation.UPDATE]
+    assert rule.expr == condition("request.data.a == null && doc.undefined != 'undefined'")
+    (tmp_path / "old.json").write_text('{"update": "doc.a == undefined && aut.uid"}')
+    with pytest.raises(ConfigurationError) as caught:
+        load_rules(tmp_path)
+    assert caught.value.column == 35, caught.value

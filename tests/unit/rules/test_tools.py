@@ -99,7 +99,8 @@ def test_import_of_many_and_of_presets() -> None:
 def test_import_says_on_create_new_doc_where_cloud_dev_says_doc() -> None:
     made = imported("""{"create": "doc.a == 'doc' && auth != null && doc.b.doc != undefined"}""")
     assert (
-        '''create: "newDoc.a == 'doc' && auth != null && newDoc.b.doc != null"''' in made["posts"]
+        '''create: "newDoc.a == 'doc' && auth != null && newDoc.b.doc != null     "'''
+        in made["posts"]
     )
 
 
