@@ -22,7 +22,7 @@ from baas.database.service import DatabaseService
 from baas.engines.sqlite.store import SqliteStore
 from baas.gateway.actor import Addresses, Callers
 from baas.gateway.cors import Cors
-from baas.gateway.dispatch import AsgiApp, Edge
+from baas.gateway.dispatch import Edge
 from baas.gateway.services import RateLimits, Services
 from baas.guard import RuleGuard
 from baas.observe.logs import DescriptorSink, LoggingBridge, LogWriter, install, uninstall
@@ -63,8 +63,7 @@ class App:
         self.watcher: Final = RuleWatcher(
             self.rules_folder, load_rules, self.put_in_force, self.metrics, self.guard.book.revision
         )
-        self.edge: Final = Edge(self._services(clock))
-        self.asgi: Final = _asgi(self)
+        self.asgi: Final = Edge(self._services(clock), self._other_protocols)
         self._tasks: list[asyncio.Task[None]] = []
         self._bridge: LoggingBridge | None = None
         self._started = False
@@ -98,6 +97,13 @@ class App:
         await self.store.declare({**specs, **AUTH_COLLECTIONS})
         self.guard.book = book
 
+    async def _other_protocols(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            await _lifespan(self, receive, send)
+        else:  # WebSockets are not spoken yet: refused before the handshake
+            await receive()
+            await send({"type": "websocket.close", "code": 1000})
+
     async def start(self) -> None:
         """Opens the data folder and begins to work. ConfigurationError if another process has it,
         or a unique index meets duplicates."""
@@ -118,7 +124,7 @@ class App:
         log.info("started, rules revision %s", self.guard.book.revision)
 
     async def _warm(self) -> None:
-        await self.edge.litestar()
+        await self.asgi.litestar()
 
     async def stop(self) -> None:
         """Ends the background work, finishes what was accepted, closes the store. Safe twice."""
@@ -137,19 +143,6 @@ class App:
             uninstall(self._bridge)
             self._bridge = None
         self.logs.close()
-
-
-def _asgi(app: App) -> AsgiApp:
-    """A plain coroutine function: servers tell ASGI's versions apart by what they are given."""
-    edge = app.edge
-
-    async def asgi(scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "lifespan":
-            await _lifespan(app, receive, send)
-        else:
-            await edge(scope, receive, send)
-
-    return asgi
 
 
 def build(

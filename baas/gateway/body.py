@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Final
 
 from baas.errors import Code, Problem
-from baas.gateway.exchange import Exchange, Receive
+from baas.gateway.exchange import Exchange, Message, Receive
 
 #: The auth routes' bodies are small; their largest part is a profile.
 AUTH_BODY_BYTES: Final = 64 * 1024
@@ -27,20 +27,35 @@ class ClientGone(Exception):
 async def read_body(exchange: Exchange, receive: Receive, limit: int) -> bytes:
     """The whole body. PAYLOAD_TOO_LARGE beyond `limit` bytes, told from Content-Length before a
     byte is read where there is one, else as soon as more has come."""
+    check_length(exchange, limit)
+    message = await receive()
+    body = whole_body(message, limit)
+    return body if body is not None else await read_rest(message, receive, limit)
+
+
+def check_length(exchange: Exchange, limit: int) -> None:
     declared = exchange.headers.get(b"content-length")
     if declared is not None and _exceeds(declared, limit):
         raise _too_large(limit)
-    message = await receive()
+
+
+def whole_body(message: Message, limit: int) -> bytes | None:
+    """The body, if the first message brought all of it, as it nearly always does."""
     if message["type"] != "http.request":
         raise ClientGone
+    if message.get("more_body", False):
+        return None
     body: bytes = message.get("body", b"")
-    if not message.get("more_body", False):
-        if len(body) > limit:
-            raise _too_large(limit)
-        return body
+    if len(body) > limit:
+        raise _too_large(limit)
+    return body
+
+
+async def read_rest(message: Message, receive: Receive, limit: int) -> bytes:
+    """A body that begins with `message` and goes on."""
     try:
         async with asyncio.timeout(BODY_SECONDS):
-            return await _read_rest(body, receive, limit)
+            return await _read_parts(message.get("body", b""), receive, limit)
     except TimeoutError:
         raise Problem(Code.INVALID_ARGUMENT, "The body did not arrive in time.") from None
 
@@ -50,7 +65,7 @@ def _exceeds(declared: bytes, limit: int) -> bool:
     return not declared.isdigit() or len(declared) > 15 or int(declared) > limit
 
 
-async def _read_rest(first: bytes, receive: Receive, limit: int) -> bytes:
+async def _read_parts(first: bytes, receive: Receive, limit: int) -> bytes:
     parts = [first]
     size = len(first)
     more = True

@@ -7,7 +7,7 @@ from typing import Final
 from baas.auth.scopes import require_scope
 from baas.database.verbs import VERBS
 from baas.gateway.actor import settle
-from baas.gateway.body import check_json_type, read_body
+from baas.gateway.body import check_json_type, check_length, read_body, read_rest, whole_body
 from baas.gateway.exchange import JSON, Answer, Exchange, Receive, matches_etag
 from baas.gateway.route import Call, Endpoint
 from baas.gateway.services import Services
@@ -40,7 +40,12 @@ async def answer_verb(
     if actor.key is not None:
         require_scope(actor, SCOPES[verb])
     check_json_type(exchange)
-    body = await read_body(exchange, receive, services.body_bytes)
+    limit = services.body_bytes
+    check_length(exchange, limit)
+    message = await receive()
+    body = whole_body(message, limit)
+    if body is None:
+        body = await read_rest(message, receive, limit)
     if verb == "get":
         tagged = services.database.get_tagged(collection, body, actor, ip)
         found, etag = tagged if isinstance(tagged, tuple) else await tagged

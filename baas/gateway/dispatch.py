@@ -60,9 +60,10 @@ CLIENT_CLOSED: Final = 499
 
 
 class Edge:
-    """The ASGI app for requests."""
+    """The ASGI app. `other_protocols` takes what is no HTTP request: the lifespan, sockets."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, other_protocols: AsgiApp) -> None:
+        self._other_protocols = other_protocols
         self._services = services
         self._litestar: AsgiApp | None = None
         self._making: asyncio.Future[AsgiApp] | None = None
@@ -92,7 +93,8 @@ class Edge:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            return await _refuse_socket(receive, send)
+            await self._other_protocols(scope, receive, send)
+            return
         exchange = Exchange(scope)
         exchange.ip = self._address_of(exchange, scope)
         REQUEST_ID.set(exchange.id)
@@ -100,28 +102,22 @@ class Edge:
         try:
             if verb is None:
                 await self._answer_other(exchange, scope, receive, send)
-            else:
-                await self._send(
-                    exchange, await self._answer_hot(exchange, scope, verb, receive), send
-                )
+                return
+            exchange.route = _HOT_ROUTES[verb]
+            try:
+                exchange.check_headers()
+                refuse_query_token(scope)
+                collection = exchange.path[_HOT_START : -len(verb) - 1]
+                answer = await answer_verb(self._services, exchange, verb, collection, receive)
+            except ClientGone:
+                raise
+            except Exception as fault:
+                answer = self.answer_for(fault, exchange)
+            await self._send(exchange, answer, send)
         except ClientGone:
             exchange.status = CLIENT_CLOSED
         finally:
             self._finish(exchange)
-
-    async def _answer_hot(
-        self, exchange: Exchange, scope: Scope, verb: str, receive: Receive
-    ) -> Answer:
-        exchange.route = _HOT_ROUTES[verb]
-        try:
-            exchange.check_headers()
-            refuse_query_token(scope)
-            collection = exchange.path[_HOT_START : -len(verb) - 1]
-            return await answer_verb(self._services, exchange, verb, collection, receive)
-        except ClientGone:
-            raise
-        except Exception as fault:
-            return self.answer_for(fault, exchange)
 
     async def _answer_other(
         self, exchange: Exchange, scope: Scope, receive: Receive, send: Send
@@ -262,8 +258,3 @@ def _is_api(path: str) -> bool:
 def _is_reserved(path: str) -> bool:
     first = path.lstrip("/").partition("/")[0].lower()
     return first in _RESERVED or path.startswith("//")
-
-
-async def _refuse_socket(receive: Receive, send: Send) -> None:
-    await receive()
-    await send({"type": "websocket.close", "code": 1000})
