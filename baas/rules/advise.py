@@ -108,7 +108,7 @@ def _reason(expr: e.Expr) -> str:
 
 def advise_read(rule: Rule, spec: CollectionSpec) -> Iterator[str]:
     """What makes lists under this read rule slow."""
-    if _looks_up(rule.expr):
+    if looks_up_by_document(rule.expr):
         yield "a get() that depends on doc runs for every document looked at; no index serves it"
     served = {index.keys[0].path for index in spec.indexes} | {("_id",)}
     for fields in _unserved(rule.expr, served):
@@ -116,10 +116,11 @@ def advise_read(rule: Rule, spec: CollectionSpec) -> Iterator[str]:
         yield f"the read rule filters by {names}, which no index begins with"
 
 
-def _looks_up(expr: e.Expr) -> bool:
+def looks_up_by_document(expr: e.Expr) -> bool:
+    """Whether a `get` or `exists` of this rule takes its id from a document."""
     if isinstance(expr, (e.Lookup, e.LookupExists)):
         return reads_documents(expr.id)
-    return any(_looks_up(child) for child in e.children(expr))
+    return any(looks_up_by_document(child) for child in e.children(expr))
 
 
 def _unserved(expr: e.Expr, served: set[Path]) -> Iterator[frozenset[Path]]:

@@ -7,8 +7,7 @@ from typing import Any, Final
 
 from baas.errors import ConfigurationError
 from baas.query import expr as e
-from baas.query.instants import reads_documents
-from baas.rules.advise import advise_read, advise_rule
+from baas.rules.advise import advise_read, advise_rule, looks_up_by_document
 from baas.rules.check import check_rule
 from baas.rules.declaration import dotted, read_declaration
 from baas.rules.model import Advice, CollectionRules, FieldMask, Operation, Rule
@@ -214,7 +213,7 @@ class _Reader:
         return rule
 
     def _watch_like_read(self, read: Rule) -> Rule:
-        if not depends_on_documents(read.expr):
+        if not looks_up_by_document(read.expr):
             return read
         self.advice.append(
             self._advice(
@@ -309,10 +308,3 @@ def _comma_advice(data: Mapping[str, Any], key: str) -> str:
         return ": a comma inside {} begins a new key; quote the whole rule"
     whole = quoted(f"{data[before[-1]]}, {key}")
     return f": a comma inside {{}} begins a new key; quote the whole rule: {before[-1]}: {whole}"
-
-
-def depends_on_documents(expr: e.Expr) -> bool:
-    """Whether a `get` or `exists` of this rule takes its id from a document."""
-    if isinstance(expr, (e.Lookup, e.LookupExists)) and reads_documents(expr.id):
-        return True
-    return any(depends_on_documents(child) for child in e.children(expr))

@@ -10,6 +10,7 @@ from baas.query.conditions import UNDEFINED, Env, evaluate
 from baas.rules.explain import clauses
 from baas.rules.model import CollectionRules, Operation, RuleBook
 from baas.rules.render import render
+from baas.rules.residual import speaks_of_result
 
 #: Operations that are the read rule unless given a rule of their own.
 _LIKE_READ: Final = frozenset((Operation.COUNT, Operation.AGGREGATE, Operation.WATCH))
@@ -65,7 +66,7 @@ def _walk(expr: e.Expr, env: Env, seen: dict[str, set[bool]], result: bool) -> o
     if isinstance(expr, e.Unary) and isinstance(expr.operand, (e.Logic, e.Conditional)):
         inner = _walk(expr.operand, env, seen, result)
         return not inner if type(inner) is bool else inner
-    if not result and _speaks_of_result(expr):
+    if not result and speaks_of_result(expr):
         return UNDEFINED
     value = evaluate(expr, env)
     seen.setdefault(render(expr), set()).add(value is True)
@@ -82,11 +83,3 @@ def _walk_logic(expr: e.Logic, env: Env, seen: dict[str, set[bool]], result: boo
         if type(value) is not bool:
             verdict = UNDEFINED
     return verdict
-
-
-def _speaks_of_result(expr: e.Expr) -> bool:
-    if isinstance(expr, e.DocField):
-        return expr.root == "newDoc"
-    if isinstance(expr, e.Call) and expr.name in ("unchanged", "changed"):
-        return True
-    return any(_speaks_of_result(child) for child in e.children(expr))

@@ -346,7 +346,7 @@ def possible(expr: e.Expr) -> e.Expr:
 
 
 def _may_be(expr: e.Expr, verdict: bool) -> e.Expr:
-    if not _speaks_of_result(expr):
+    if not speaks_of_result(expr):
         return expr if verdict else _not(expr)
     if isinstance(expr, e.Unary) and expr.op == "!":
         return _may_be(expr.operand, not verdict)
@@ -372,9 +372,10 @@ def _join(conjunction: bool, items: tuple[e.Expr, ...]) -> e.Expr:
     return _logic(e.Logic("&&" if conjunction else "||", items), Known({}))
 
 
-def _speaks_of_result(expr: e.Expr) -> bool:
+def speaks_of_result(expr: e.Expr) -> bool:
+    """Whether the value depends on the document as it will be."""
     if isinstance(expr, e.DocField):
         return expr.root == "newDoc"
     if isinstance(expr, e.Call) and expr.name in ("unchanged", "changed"):
         return True
-    return any(_speaks_of_result(child) for child in e.children(expr))
+    return any(speaks_of_result(child) for child in e.children(expr))
