@@ -130,7 +130,8 @@ class Supervisor:
         with _signals(self._on_signal) as wake:
             while not self._stopping:
                 self._start_due()
-                select.select([wake], [], [], LOOK_SECONDS)
+                starting = [worker.fileno() for worker in self._workers if not worker.ready]
+                select.select([wake.fileno(), *starting], [], [], LOOK_SECONDS)
                 _drain(wake)
                 if not self._look():
                     self._stop_all()
