@@ -6,7 +6,7 @@ check of the stored document and the check of the result.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from baas.database.context import Call
@@ -17,7 +17,7 @@ from baas.guard import Masks
 from baas.ports.documents import Lookups
 from baas.query.fields import get_path, overlap
 from baas.query.update import Update, apply_update, paths_read, paths_written, set_object
-from baas.query.update.model import paths_entered
+from baas.query.update.model import AssignOnInsert, Rename, paths_entered
 from baas.schema.values import MISSING, Document, Path, Value, is_date
 
 

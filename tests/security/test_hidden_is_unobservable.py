@@ -203,3 +203,17 @@ async def test_an_etag_does_not_move_with_it(bench: Bench) -> None:
     await bench.do(SERVER, "insert", "box", document=other)
     second = await bench.tagged(BOB, "box", "a")
     assert first == second
+
+
+@app({"box": BOX.replace("maxLength: 3", "maxLength: 30")})
+@pytest.mark.parametrize(
+    "update", [{"$rename": {"none": "phone"}}, {"$setOnInsert": {"phone": "1"}}]
+)
+async def test_nor_to_one_whose_update_does_not_reach_it(
+    bench: Bench, update: dict[str, Any]
+) -> None:
+    await fill(bench)
+    await bench.do(SERVER, "update", "box", id="a", update={"$set": {"phone": "too long now"}})
+    await bench.load(RULES)
+    for id in ("a", "b"):
+        assert (await bench.do(BOB, "update", "box", id=id, update=update))["matched"] == 1
