@@ -30,7 +30,9 @@ _STATEMENTS: Final = 400
 #: Only opening may sleep for another process (WAL recovery after a crash); milliseconds.
 _OPENING_TIMEOUT_MS: Final = 10_000
 
-Durability = Literal["full", "normal"]
+#: The setting's values, and `none` for stores that nobody will open again.
+Durability = Literal["full", "normal", "none"]
+_SYNCHRONOUS: Final = {"full": "FULL", "normal": "NORMAL", "none": "OFF"}
 
 
 class Database:
@@ -127,7 +129,7 @@ def open_connection(path: Path, durability: Durability = "full") -> apsw.Connect
 
 def set_pragmas(connection: apsw.Connection, durability: Durability) -> None:
     connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute(f"PRAGMA synchronous={'FULL' if durability == 'full' else 'NORMAL'}")
+    connection.execute(f"PRAGMA synchronous={_SYNCHRONOUS[durability]}")
     connection.execute("PRAGMA wal_autocheckpoint=0")
     connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
     connection.execute(f"PRAGMA mmap_size={_MAP_BYTES}")

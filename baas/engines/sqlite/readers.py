@@ -20,7 +20,7 @@ import apsw
 
 from baas.engines.sqlite import catalogue, queries
 from baas.engines.sqlite.catalogue import Catalogue, CollectionInfo, Plan
-from baas.engines.sqlite.connection import Database, is_stale, unavailable
+from baas.engines.sqlite.connection import Database, Durability, is_stale, unavailable
 from baas.errors import Code, Problem
 from baas.ports.documents import Find, MaybeAwaitable
 from baas.query.ast import ALWAYS, Filter
@@ -63,9 +63,9 @@ class Reads:
 class Readers(Reads):
     """The reading half of the store: a connection for the loop and some for threads."""
 
-    def __init__(self, folder: Path, settings: DatabaseSettings) -> None:
+    def __init__(self, folder: Path, settings: DatabaseSettings, durability: Durability) -> None:
         self._folder = folder
-        self._settings = settings
+        self._durability = durability
         self.budget = settings.inline_budget_ms / 1000
         self._timeout = settings.read_timeout
         self._local = threading.local()
@@ -80,7 +80,7 @@ class Readers(Reads):
 
     def open(self) -> Database:
         """A new connection that sees this process's catalogue. The caller closes it."""
-        return Database(self._folder, self._settings.durability, lambda: self.current)
+        return Database(self._folder, self._durability, lambda: self.current)
 
     def reload(self) -> None:
         """Takes up what writers have done to tables and indexes."""
@@ -89,9 +89,11 @@ class Readers(Reads):
 
     def find_collection(self, name: str) -> CollectionInfo | None:
         info = self.current.get(name)
-        if info is None and catalogue.schema_version(self.inline.raw) != self.current.version:
-            self.reload()
-            info = self.current.get(name)
+        if info is None:
+            self.inline.allow(0)
+            if catalogue.schema_version(self.inline.raw) != self.current.version:
+                self.reload()
+                info = self.current.get(name)
         return info
 
     def explain(self, query: Find) -> list[str]:
@@ -120,6 +122,7 @@ class Readers(Reads):
     # -- how they are run --------------------------------------------------------------------------
 
     def run(self, collection: str, build: Build) -> MaybeAwaitable[list[Any]]:
+        plan = None
         try:
             info = self.find_collection(collection)
             if info is None:
@@ -131,7 +134,8 @@ class Readers(Reads):
             if plan.inline:
                 return self._inline(sql, params)
         except apsw.InterruptError:
-            self.strike(plan)
+            if plan is not None:
+                self.strike(plan)
         except apsw.BusyError:
             pass
         except apsw.Error as error:
@@ -201,8 +205,9 @@ class Readers(Reads):
         self, info: CollectionInfo, sql: str, params: list[Any], on: Database | None = None
     ) -> Plan:
         """Asks SQLite how it would run a shape, and remembers."""
-        connection = (on or self.inline).raw
-        rows = connection.execute("EXPLAIN QUERY PLAN " + sql, params).fetchall()
+        database = on or self.inline
+        database.allow(0)
+        rows = database.raw.execute("EXPLAIN QUERY PLAN " + sql, params).fetchall()
         details = tuple(str(row[3]) for row in rows)
         plan = Plan(_is_cheap(details), details)
         info.remember(sql, plan)

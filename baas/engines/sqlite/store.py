@@ -15,7 +15,7 @@ import apsw
 from baas.clock import Clock, SystemClock
 from baas.engines.sqlite import schema, snapshots
 from baas.engines.sqlite.checkpointer import Checkpointer
-from baas.engines.sqlite.connection import FILE, Database, open_connection, unavailable
+from baas.engines.sqlite.connection import FILE, Database, Durability, open_connection, unavailable
 from baas.engines.sqlite.feed import SqliteFeed
 from baas.engines.sqlite.lock import WRITER, FileLock, own_folder
 from baas.engines.sqlite.maintenance import Maintenance
@@ -69,7 +69,7 @@ class SqliteStore:
         cls, settings: DatabaseSettings | None = None, clock: Clock | None = None
     ) -> SqliteStore:
         """A store that leaves nothing behind: a temporary folder, no waiting for the disk."""
-        store = cls(Path(), settings or DatabaseSettings(durability="normal"), clock)
+        store = cls(Path(), settings, clock)
         store._temporary = True
         return store
 
@@ -87,6 +87,7 @@ class SqliteStore:
 
     async def _open_parts(self) -> None:
         closers, settings = self._closers, self.settings
+        durability: Durability = "none" if self._temporary else settings.durability
         if self._temporary:
             self.folder = Path(closers.enter_context(TemporaryDirectory(prefix="baas-")))
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -94,17 +95,17 @@ class SqliteStore:
             closers.callback(own_folder(self.folder).close)
         lock = FileLock(self.folder / WRITER)
         closers.callback(lock.close)
-        await asyncio.to_thread(prepare_folder, self.folder, lock, settings.durability)
-        self._readers = Readers(self.folder, settings)
+        await asyncio.to_thread(prepare_folder, self.folder, lock, durability)
+        self._readers = Readers(self.folder, settings, durability)
         closers.push_async_callback(asyncio.to_thread, self._readers.close)
         self.feed = SqliteFeed(self._readers)
         closers.push_async_callback(self.feed.close)
         checkpointer = Checkpointer(
-            lambda: open_connection(self.folder / FILE, settings.durability),
+            lambda: open_connection(self.folder / FILE, durability),
             lock if self._owner else None,
         )
         closers.push_async_callback(asyncio.to_thread, checkpointer.close)
-        database = Database(self.folder, settings.durability, lambda: self._transaction.catalogue)
+        database = Database(self.folder, durability, lambda: self._transaction.catalogue)
         closers.callback(database.close)
         checkpointer.watch(database.raw)
         self._transaction = Transaction(database, self.clock)
