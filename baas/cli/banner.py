@@ -9,9 +9,13 @@ import socket
 import sys
 import time
 from pathlib import Path
+from typing import Final
 
 from baas import __version__
 from baas.settings import Settings
+
+#: Of the first admin key: documents, and nothing else.
+SCOPES: Final = "--scope database:read --scope database:write"
 
 
 def address_of(listener: socket.socket, settings: Settings) -> str:
@@ -26,6 +30,7 @@ def banner(address: str, folder: Path, data: Path, settings: Settings) -> str:
     command = own_command()
     sign_in = f"curl -X POST -H 'Content-Type: application/json' -d '{{}}' {address}"
     workers = settings.server.workers
+    place = "" if data == folder / "data" else f" --data {shlex.quote(shown(data))}"
     lines = [
         f"baas {__version__}: {settings.app.name} listens at {address}"
         f" (ready after {process_age_ms()} ms{f', {workers} workers' if workers > 1 else ''})",
@@ -33,7 +38,7 @@ def banner(address: str, folder: Path, data: Path, settings: Settings) -> str:
         f"  try it   {sign_in}/v1/auth/sign-in/anonymous",
         f"  pages    {address}/docs (API){_public(address, folder, settings)}",
         f"  data     {shown(data)}",
-        f"  admin    {command} admin key create NAME --scope database:read --scope database:write",
+        f"  admin    {command} admin key create first {SCOPES}{place}",
         "  stop     Ctrl-C",
         "",
     ]
