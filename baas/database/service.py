@@ -14,6 +14,7 @@ from baas.database import reads
 from baas.database.bodies import BodyDecoder, GetBody, TransactionBody
 from baas.database.context import Call, Context, check_collection
 from baas.database.cursors import KeySource
+from baas.database.explain import Explained, explain_find
 from baas.database.reads import Tagged
 from baas.database.transaction import transaction
 from baas.database.verbs import VERBS
@@ -77,6 +78,12 @@ class DatabaseService:
         check_collection(collection)
         call = self._call(collection, b"", actor, ip, None)
         return reads.get_tagged(self._context, call, GetBody(id=id))
+
+    async def explain_find(self, collection: str, body: bytes, actor: Actor, ip: str) -> Explained:
+        """What `find` with this body comes to for `actor`; for admin keys, who may know."""
+        check_collection(collection)
+        call = self._call(collection, body, actor, ip, None)
+        return await explain_find(self._context, call, VERBS["find"].decode(body))
 
     def get_tagged(
         self, collection: str, body: bytes, actor: Actor, ip: str

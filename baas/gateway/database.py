@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
+import msgspec
+
 from baas.auth.scopes import require_scope
 from baas.database.verbs import VERBS
+from baas.errors import Problem
 from baas.gateway.actor import settle
 from baas.gateway.body import check_json_type, check_length, read_body, read_rest, whole_body
 from baas.gateway.exchange import JSON, Answer, Exchange, Receive, matches_etag
@@ -50,9 +53,24 @@ async def answer_verb(
         tagged = services.database.get_tagged(collection, body, actor, ip)
         found, etag = tagged if isinstance(tagged, tuple) else await tagged
         return Answer(found, 200, (JSON, (b"etag", etag.encode())))
+    if actor.key is not None and verb == "find" and b"x-baas-explain" in exchange.headers:
+        return await _explained(services, collection, body, actor, ip)
     key = exchange.text(b"idempotency-key")
     answer = services.database.handle(verb, collection, body, actor, ip, key)
     return Answer(answer if isinstance(answer, bytes) else await answer)
+
+
+async def _explained(
+    services: Services, collection: str, body: bytes, actor: Actor, ip: str
+) -> Answer:
+    """The answer of `find` with `explain` beside it; a refusal carries it too."""
+    explained = await services.database.explain_find(collection, body, actor, ip)
+    try:
+        found = await resolve(services.database.handle("find", collection, body, actor, ip))
+    except Problem as problem:
+        problem.extra = {**(problem.extra or {}), "explain": explained}
+        raise
+    return Answer(found[:-1] + b',"explain":' + msgspec.json.encode(explained) + b"}")
 
 
 def verb_endpoint(verb: str) -> Endpoint:

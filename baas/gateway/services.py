@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import msgspec
 
 from baas.clock import Clock
+from baas.database.explain import Explained
 from baas.gateway.actor import Addresses, Callers
 from baas.gateway.cors import Cors
 from baas.gateway.ratelimit import RateLimit, network_of
@@ -41,6 +42,12 @@ class Database(Protocol):
         self, collection: str, body: bytes, actor: Actor, ip: str
     ) -> MaybeAwaitable[tuple[bytes, str]]:
         """The verb `get`, with the entity tag of the whole document as this caller may see it."""
+        ...
+
+    def explain_find(
+        self, collection: str, body: bytes, actor: Actor, ip: str
+    ) -> Awaitable[Explained]:
+        """What `find` with this body comes to for this caller."""
         ...
 
     def get_document(
