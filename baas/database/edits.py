@@ -74,9 +74,22 @@ class UpdateEdit:
         if masks.hides_nothing:
             return frozenset()
         hidden = masks.unreadable(before, lookups)
+        written = list(self._set_on(before))
         return frozenset(
-            mask for mask in hidden if not any(overlap(path, mask) for path in self._written)
+            mask for mask in hidden if not any(overlap(mask, path) for path in written)
         )
+
+    def _set_on(self, before: Document) -> Iterator[Path]:
+        """The paths that this update really sets, as far as the caller can tell: a `$rename` of
+        nothing and a `$setOnInsert` set none. Whether a hidden value differs does not count."""
+        for operation in self._update.operations:
+            if isinstance(operation, AssignOnInsert):
+                continue
+            if not isinstance(operation, Rename):
+                yield operation.path
+            elif get_path(before, operation.path) is not MISSING:
+                yield operation.path
+                yield operation.target
 
     def fresh(self, call: Call, seed: Document) -> Document:
         refuse_stamps(call, self.fields, inserting=True)
