@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -189,11 +191,7 @@ async def _explain(
 ) -> None:
     facts = RequestFacts(time_ms=SystemClock().now_ms())
     variables = rule_variables(operation, actor, facts)
-    if not data_folder(Path.cwd(), settings).is_dir():
-        # No data, so whatever a rule looks up is not there.
-        _show(explain(found, operation, variables, lambda collection, id: None))
-        return
-    async with open_store(settings) as store:
+    async with _store_to_explain(settings, found) as store:
         lookups = KnownLookups()
         while True:
             try:
@@ -204,6 +202,24 @@ async def _explain(
                 lookups.known[need.collection, need.id] = decode(row) if row else None
         _show(explanation)
         await _show_plan(store, explanation)
+
+
+@asynccontextmanager
+async def _store_to_explain(settings: Settings, found: CollectionRules) -> AsyncIterator[Any]:
+    """The app's documents; where there are none yet, an empty store with the rules' indexes."""
+    if data_folder(Path.cwd(), settings).is_dir():
+        async with open_store(settings) as store:
+            yield store
+        return
+    from baas.engines.sqlite.store import SqliteStore  # the engine: not for `--help`
+
+    empty = SqliteStore.memory()
+    await empty.open()
+    try:
+        await empty.declare({found.spec.name: found.spec})
+        yield empty
+    finally:
+        await empty.close()
 
 
 def _show(explanation: Explanation) -> None:

@@ -90,6 +90,7 @@ def test_explain_shows_what_is_left_of_a_rule(app: Path) -> None:
     result = run("explain", "posts", "read", "--as", "uid=u1")
     assert result.exit_code == 0, result.output
     assert "doc.published == true || doc._openid == 'u1'" in result.output
+    assert "engine" in result.output, "the indexes of the rule file, though nothing is stored yet"
     nobody = run("explain", "posts", "delete")
     assert "false    'moderator' in auth.roles" in nobody.output
 
