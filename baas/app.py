@@ -64,6 +64,16 @@ class App:
             self.rules_folder, load_rules, self.put_in_force, self.metrics, self.guard.book.revision
         )
         self.asgi: Final = Edge(self._services(clock), self._other_protocols)
+        self.metrics.gauge(
+            "baas_store_waiting_writes",
+            "Writes that were accepted and are not durable yet.",
+            lambda: self.store.waiting_writes,
+        )
+        self.metrics.gauge(
+            "baas_log_dropped_lines",
+            "Log lines dropped since the last that were reported.",
+            lambda: self.logs.dropped,
+        )
         self._tasks: list[asyncio.Task[None]] = []
         self._bridge: LoggingBridge | None = None
         self._started = False

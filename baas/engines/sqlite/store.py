@@ -159,6 +159,11 @@ class SqliteStore:
         except apsw.Error as error:
             raise self._readers.fault(error) from None
 
+    @property
+    def waiting_writes(self) -> int:
+        """Batches that were accepted and are not durable yet. For /metrics."""
+        return self._writer.waiting if self._open else 0
+
     # -- writes ------------------------------------------------------------------------------------
 
     def write(

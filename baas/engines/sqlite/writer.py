@@ -123,6 +123,11 @@ class Writer:
         job = Job((), WriteInfo(), None, self._loop.create_future(), work)
         return self._take(job)
 
+    @property
+    def waiting(self) -> int:
+        """Batches that were accepted and are not durable yet."""
+        return len(self._queue) + len(self._group)
+
     async def close(self) -> None:
         """Finishes what was taken. The connection stays open."""
         if self._state is State.CLOSED:
