@@ -20,6 +20,9 @@ from baas.errors import ConfigurationError
 from baas.yamlfile import YamlFile, load_yaml
 
 FILE_NAME: Final = "baas.yaml"
+#: Top keys that are no settings but part of the functions' releases: `baas.functions.overrides`
+#: reads them, since they may change while the gateway runs.
+MANIFEST_KEYS: Final = ("functions", "services", "aggregate")
 _PREFIX: Final = "BAAS_"
 
 _AppName: TypeAlias = Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9_-]{1,64}$")]
@@ -320,8 +323,10 @@ def _from_yaml(file: YamlFile, values: dict[str, dict[str, Any]]) -> None:
     if not isinstance(data, dict):
         raise file.error("expected sections: " + ", ".join(_SECTIONS))
     for section, given in data.items():
+        if section in MANIFEST_KEYS:
+            continue
         if section not in _SECTIONS:
-            raise file.error(_unknown(section, "section", tuple(_SECTIONS)), section, key=True)
+            raise file.error(_unknown_section(section), section, key=True)
         if given is not None and not isinstance(given, dict):
             raise file.error(f"{section} holds settings, one per line", section)
         for key, value in (given or {}).items():
@@ -341,8 +346,10 @@ def _from_variable(name: str, text: str, values: dict[str, dict[str, Any]]) -> N
     if not separator:
         _refuse_single_underscore(name, section)
         return
+    if section in MANIFEST_KEYS:
+        raise ConfigurationError(f"'{section}' is written in {FILE_NAME} alone", file=name)
     if section not in _SECTIONS:
-        raise ConfigurationError(_unknown(section, "section", tuple(_SECTIONS)), file=name)
+        raise ConfigurationError(_unknown_section(section), file=name)
     if key not in _FIELDS[section]:
         raise ConfigurationError(_unknown_key(section, key), file=name)
     wants_list = isinstance(getattr(_SECTIONS[section](), key), tuple)
@@ -375,6 +382,10 @@ def _unknown(name: str, what: str, known: tuple[str, ...]) -> str:
     close = get_close_matches(name, known, n=1)
     hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}"
     return f"unknown {what} {name!r}; {hint}"
+
+
+def _unknown_section(name: str) -> str:
+    return _unknown(name, "section", (*_SECTIONS, *MANIFEST_KEYS))
 
 
 def _unknown_key(section: str, key: str) -> str:
