@@ -21,12 +21,14 @@ from typing import Any, Final
 import apsw
 
 from baas.engines.sqlite.catalogue import CollectionInfo
+from baas.engines.sqlite.conditions import condition
 from baas.engines.sqlite.keys import encode_key, json_path, key_sql
 from baas.engines.sqlite.predicates import (
     ID_SPOT,
     OPERATORS,
     WHOLE,
     is_object,
+    joined,
     passes,
     path_spot,
     some_element,
@@ -46,8 +48,6 @@ _MAX_GENERAL: Final = 40_000
 #: Arrays opened within arrays; deeper ones go to the evaluator, for SQLite bounds the depth of an
 #: expression.
 _MAX_OPENED: Final = 4
-#: The same bound is why a long AND or OR is written as groups of groups.
-_GROUP: Final = 24
 _ID: Final[Path] = ("_id",)
 Predicate = Callable[[Document, Any], bool | None]
 
@@ -96,13 +96,6 @@ def _or(to: Compiler, node: ast.Or, json: str) -> str:
     return joined(" OR ", parts) if parts else "0"
 
 
-def joined(word: str, parts: list[str]) -> str:
-    while len(parts) > _GROUP:
-        starts = range(0, len(parts), _GROUP)
-        parts = [f"({word.join(parts[start : start + _GROUP])})" for start in starts]
-    return f"({word.join(parts)})"
-
-
 def _not(to: Compiler, node: ast.Not, json: str) -> str:
     return f"(({to.filter(node.item, json)}) IS NOT TRUE)"
 
@@ -126,8 +119,6 @@ def _evaluated(to: Compiler, node: ast.Filter, json: str) -> str:
 
 
 def _where(to: Compiler, node: ast.Where, json: str) -> str:
-    from baas.engines.sqlite.conditions import condition  # it compiles with this module's parts
-
     return condition(to, node.expr)
 
 

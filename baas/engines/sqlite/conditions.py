@@ -8,16 +8,18 @@ end in, are compiled; any other sub-condition is a call of `baas.query.condition
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from baas.engines.sqlite.compile import Compiler, joined
 from baas.engines.sqlite.keys import encode_key, json_path, row_key_sql
-from baas.engines.sqlite.predicates import ID_SPOT, Spot, equals, one_of, path_spot, ranged
+from baas.engines.sqlite.predicates import ID_SPOT, Spot, equals, joined, one_of, path_spot, ranged
 from baas.query import expr as e
 from baas.query.conditions import UNDEFINED, Env
 from baas.query.conditions import compile as compile_reference
 from baas.query.instants import Instant, plain
 from baas.schema.values import Document, Value
+
+if TYPE_CHECKING:
+    from baas.engines.sqlite.compile import Compiler
 
 _FLIPPED: Final = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
 

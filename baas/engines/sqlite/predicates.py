@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 REGEXP: Final = "baas_regexp"
 #: A list is padded to one of these lengths, so that few shapes arise.
 _LIST_LENGTHS: Final = (1, 2, 3, 4, 6, 8, 12, 16, 32, 64, 128, 256, 512, 1024)
+#: SQLite bounds the depth of an expression, so a long AND or OR is written as groups of groups.
+_GROUP: Final = 24
 _INT64_END: Final = "9223372036854775808.0"
 OPERATORS: Final = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 _KINDS: Final = {
@@ -55,6 +57,13 @@ def path_spot(path: Path, json: str = "doc") -> Spot:
 @lru_cache(maxsize=256)
 def _row_spot(row: str) -> Spot:
     return Spot(row_key_sql(row), f"{row}.type", f"{row}.value")
+
+
+def joined(word: str, parts: list[str]) -> str:
+    while len(parts) > _GROUP:
+        starts = range(0, len(parts), _GROUP)
+        parts = [f"({word.join(parts[start : start + _GROUP])})" for start in starts]
+    return f"({word.join(parts)})"
 
 
 def some_element(to: Compiler, test: Any, spot: Spot) -> str:
