@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from baas.clock import ManualClock
@@ -260,7 +260,6 @@ def twins() -> Iterator[Twins]:
     pair.close()
 
 
-@settings(max_examples=150)
 @given(worlds=worlds(), requests=st.lists(requests, min_size=1, max_size=6))
 def test_no_answer_tells_the_worlds_apart(
     twins: Twins, worlds: tuple[list[Any], list[Any]], requests: list[tuple[str, Any]]
