@@ -13,7 +13,7 @@ from baas.database.cursors import Cursors, KeySource
 from baas.errors import denied, invalid
 from baas.guard import Guard, RequestFacts
 from baas.ids import is_collection_name, is_id
-from baas.ports.documents import DocumentStore
+from baas.ports.documents import DocumentStore, WriteInfo
 from baas.query.expr import Expr
 from baas.query.limits import QueryLimits
 from baas.rules.model import CollectionRules, Operation
@@ -48,7 +48,11 @@ REFUSAL: Final = "The rules do not allow this."
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
-    """One request: who asks, for which collection, when (ms since 1970)."""
+    """One request: who asks, for which collection, when (ms since 1970).
+
+    `origin` is whom the change feed names, None: the caller. `hooked` is what before-hooks made of
+    the body's documents, one for each, or of its update.
+    """
 
     collection: str
     actor: Actor
@@ -56,6 +60,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     now_ms: int
     body: bytes = b""
     idempotency_key: str | None = None
+    origin: WriteInfo | None = None
+    hooked: tuple[Document, ...] | None = None
 
     def facts(self, data: Value = None, fields: tuple[str, ...] | None = None) -> RequestFacts:
         return RequestFacts(time_ms=self.now_ms, ip=self.ip, data=data, fields=fields)

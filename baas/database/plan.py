@@ -137,7 +137,7 @@ class Batch:
 
     async def _write(self, once: Once | None) -> bytes:
         steps = tuple(chain.from_iterable((*d.checks, *d.plan.steps) for d in self._drafts))
-        info = WriteInfo(actor=self._call.actor.uid)
+        info = self._call.origin or WriteInfo(actor=self._call.actor.uid)
         try:
             result = await self._context.store.write(steps, info, once)
         except Changed:

@@ -7,6 +7,7 @@ A request goes straight down: body -> query -> guard -> store, and its answer st
 from __future__ import annotations
 
 from collections.abc import Awaitable
+from contextlib import AbstractAsyncContextManager
 from typing import Final
 
 from baas.clock import Clock
@@ -16,15 +17,19 @@ from baas.database.context import Call, Context, check_collection
 from baas.database.cursors import KeySource
 from baas.database.explain import Explained, explain_find
 from baas.database.reads import Tagged
+from baas.database.snapshot import at_moment
 from baas.database.transaction import transaction
 from baas.database.verbs import VERBS
 from baas.errors import not_found
 from baas.guard import Guard
-from baas.ports.documents import DocumentStore, MaybeAwaitable
+from baas.ports.documents import DocumentReader, DocumentStore, MaybeAwaitable, WriteInfo
 from baas.schema.actor import Actor
 from baas.settings import Settings
 
 __all__ = ["VERBS", "DatabaseService", "Tagged"]
+
+#: Documents that a function's transaction may have read.
+MOST_EXPECTED: Final = 2000
 
 _decode_transaction: Final = BodyDecoder(TransactionBody)
 _decode_get: Final = BodyDecoder(GetBody)
@@ -71,6 +76,36 @@ class DatabaseService:
         call = self._call("", body, actor, ip, idempotency_key)
         return transaction(self._context, call, _decode_transaction(body))
 
+    def perform(
+        self,
+        verb: str,
+        collection: str,
+        body: bytes,
+        actor: Actor,
+        ip: str,
+        origin: WriteInfo,
+        reader: DocumentReader | None = None,
+    ) -> MaybeAwaitable[bytes]:
+        """As `handle`, for a function: the feed names `origin` as the writer. With a `reader`, a
+        read as of its moment."""
+        entry = VERBS.get(verb)
+        if entry is None or (reader is not None and entry.writes):
+            raise not_found("There is no such database verb.")
+        check_collection(collection)
+        call = self._call(collection, body, actor, ip, None, origin)
+        context = self._context if reader is None else at_moment(self._context, reader)
+        return entry.run(context, call, entry.decode(body))
+
+    def commit(self, body: bytes, actor: Actor, ip: str, origin: WriteInfo) -> Awaitable[bytes]:
+        """As `transaction`, for a function: what it found may all be expected unchanged."""
+        call = self._call("", body, actor, ip, None, origin)
+        parsed = _decode_transaction(body)
+        return transaction(self._context, call, parsed, most_expected=MOST_EXPECTED)
+
+    def snapshot(self) -> AbstractAsyncContextManager[DocumentReader]:
+        """Reads of one moment, for `perform`."""
+        return self._context.store.snapshot()
+
     def get_document(
         self, collection: str, id: str, actor: Actor, ip: str
     ) -> MaybeAwaitable[Tagged]:
@@ -96,7 +131,15 @@ class DatabaseService:
         call = self._call(collection, body, actor, ip, None)
         return reads.get_tagged(self._context, call, _decode_get(body))
 
-    def _call(self, collection: str, body: bytes, actor: Actor, ip: str, key: str | None) -> Call:
+    def _call(
+        self,
+        collection: str,
+        body: bytes,
+        actor: Actor,
+        ip: str,
+        key: str | None,
+        origin: WriteInfo | None = None,
+    ) -> Call:
         return Call(
             collection=collection,
             actor=actor,
@@ -104,4 +147,5 @@ class DatabaseService:
             now_ms=self._context.clock.now_ms(),
             body=body,
             idempotency_key=key,
+            origin=origin,
         )

@@ -50,10 +50,16 @@ from baas.schema.values import Document, encode
 ROUTE: Final = "transaction"
 
 
-async def transaction(context: Context, call: Call, body: TransactionBody) -> bytes:
-    """Checks the form of all, then plans and writes; problems say which operation they are of."""
-    _check_length(context, "operations", len(body.operations), least=1)
-    _check_length(context, "expect", len(body.expect), least=0)
+async def transaction(
+    context: Context, call: Call, body: TransactionBody, *, most_expected: int | None = None
+) -> bytes:
+    """Checks the form of all, then plans and writes; problems say which operation they are of.
+
+    `most_expected` is the limit of `expect` where it is not that of operations.
+    """
+    most = context.limits.transaction_operations
+    _check_length("operations", len(body.operations), least=1, most=most)
+    _check_length("expect", len(body.expect), least=0, most=most_expected or most)
     operations = [_expectation(context, call, one) for one in body.expect]
     for number, one in enumerate(body.operations):
         operations.append(_operation(context, call, number, one))
@@ -62,10 +68,9 @@ async def transaction(context: Context, call: Call, body: TransactionBody) -> by
     return await Batch(context, call, tuple(operations), route=ROUTE, join=_results).run()
 
 
-def _check_length(context: Context, name: str, length: int, *, least: int) -> None:
+def _check_length(name: str, length: int, *, least: int, most: int) -> None:
     if length < least:
         raise invalid(name, "must not be empty")
-    most = context.limits.transaction_operations
     if length > most:
         fault = FieldError(name, f"at most {most}")
         raise Problem(Code.LIMIT_EXCEEDED, f"{name}: at most {most}", errors=(fault,))
