@@ -195,7 +195,7 @@ class LimitSettings(_Section, frozen=True):
     """Most answers kept; the oldest go first."""
 
     rate_auth: str = "30/m"
-    """Sign-in, sign-up and refresh, per address."""
+    """Sign-in, sign-up and changes of a password, per address."""
 
     rate_read: str = "6000/m"
     """Reads per caller (uid, else address)."""

@@ -25,7 +25,8 @@ from baas.settings import AuthSettings
 _TOKEN_IGNORED: Final = frozenset({"refresh"})
 
 #: Signing in and what else costs a password hash or lets secrets be guessed: counted by address.
-_GUARDED: Final = frozenset({"sign-up", "refresh", "link", "password/change"})
+#: Not `refresh`: its tokens cannot be guessed, and a whole office behind one address refreshes.
+_GUARDED: Final = frozenset({"sign-up", "link", "password/change"})
 _GUARDED_PREFIX: Final = "sign-in/"
 
 _MAX_USER_AGENT: Final = 256
@@ -97,6 +98,7 @@ def _endpoint(declared: AuthRoute) -> Endpoint:
 
 async def _caller(services: Services, exchange: Exchange, declared: AuthRoute) -> Actor:
     if declared.path in _TOKEN_IGNORED:
+        services.limits.take_write(NOBODY, exchange.ip)
         return NOBODY
     actor = exchange.actor = await settle(services.callers.actor(exchange))
     reads = declared.method == "GET"

@@ -55,6 +55,8 @@ _HOT_PREFIX: Final = "/v1/database/"
 _HOT_START: Final = len(_HOT_PREFIX)
 _HOT_ROUTES: Final = {verb: f"database.{verb}" for verb in VERBS}
 
+_BODILESS: Final = (204, 304)
+
 #: An answer to someone who hung up is logged with this status, as nginx does; it is never sent.
 CLIENT_CLOSED: Final = 499
 
@@ -180,7 +182,7 @@ class Edge:
         exchange.size = len(body)
         exchange.error = answer.error
         head = [*answer.headers, *self._common_headers(exchange)]
-        if answer.status != 204:
+        if answer.status not in _BODILESS:
             head.append((b"content-length", b"%d" % len(body)))
         await send({"type": "http.response.start", "status": answer.status, "headers": head})
         await send({"type": "http.response.body", "body": body})
@@ -197,8 +199,11 @@ class Edge:
 
         async def wrapped(message: Message) -> None:
             if message["type"] == "http.response.start":
-                exchange.status = message["status"]
-                message["headers"] = [*message["headers"], *self._common_headers(exchange)]
+                status = exchange.status = message["status"]
+                given = message["headers"]
+                if status in _BODILESS:  # a length would be that of what is not sent
+                    given = [header for header in given if header[0] != b"content-length"]
+                message["headers"] = [*given, *self._common_headers(exchange)]
             elif message["type"] == "http.response.body":
                 if exchange.method == "HEAD":
                     message["body"] = b""
