@@ -9,6 +9,7 @@ import subprocess
 import apsw
 import pytest
 
+from baas.engines.sqlite.connection import open_connection
 from baas.engines.sqlite.lock import FileLock
 from baas.engines.sqlite.store import SqliteStore
 from baas.errors import Code, Problem
@@ -225,5 +226,7 @@ async def test_a_killed_process_loses_nothing_it_acknowledged(folder, python, li
     epoch = store.feed.head().partition(".")[0]
     events = store.feed.read(f"{epoch}.0", 1_000_000)
     assert {event.id for event in (events if isinstance(events, list) else await events)} == found
-    assert store._readers.inline.rows("PRAGMA integrity_check") == ["ok"]
     await store.close()
+    connection = open_connection(folder / "db.sqlite3")
+    assert connection.execute("PRAGMA integrity_check").get == "ok"
+    connection.close()
