@@ -15,9 +15,10 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from baas.errors import Code, FieldError, Problem, invalid
+from baas.schema.values import MAX_INTEGER
 
 Json = dict[str, Any]
-Count = Annotated[int, Meta(ge=0)]
+Count = Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
 T = TypeVar("T")
 
 

@@ -31,6 +31,7 @@ SCALARS = st.one_of(
     st.none(),
     st.booleans(),
     st.integers(),
+    st.sampled_from([2**31, 2**53 - 1, 2**53, 2**63, 2**64, 10**400]),
     st.floats(allow_nan=False),
     st.text(max_size=5),
     st.sampled_from(["a", "posts", "find", "insert", "$a", "[", "2026-01-01T00:00:00Z", "_users"]),
@@ -48,7 +49,9 @@ def optional(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, An
 
 
 BODIES: dict[str, st.SearchStrategy[Any]] = {
-    "find": optional(filter=OBJECTS, sort=JSON, fields=OBJECTS, after=SCALARS, limit=SCALARS),
+    "find": optional(
+        filter=OBJECTS, sort=JSON, fields=OBJECTS, after=SCALARS, limit=SCALARS, skip=SCALARS
+    ),
     "get": optional(id=st.sampled_from(["a", "b c"]), fields=OBJECTS),
     "count": optional(filter=OBJECTS),
     "insert": optional(document=OBJECTS, documents=st.lists(OBJECTS, max_size=2)),

@@ -19,6 +19,8 @@ from tests.support.database import refused
         (b'{"limit":-1}', "limit"),
         (b'{"limit":1.5}', "limit"),
         (b'{"limit":true}', "limit"),
+        (b'{"skip":9007199254740992}', "skip"),
+        (b'{"skip":1e30}', "skip"),
         (b'{"after":5}', "after"),
         (b'{"count":1}', "count"),
         (b"[]", ""),
