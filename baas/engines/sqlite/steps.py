@@ -6,7 +6,7 @@ the batch, which can run it in a thread meanwhile (`Pending`), or as a pause for
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Any, Final
 
 import apsw
@@ -53,6 +53,15 @@ SELECT offset + octet_length(ifnull(before,x'')) + octet_length(ifnull(after,x''
 FROM baas_feed ORDER BY seq DESC LIMIT 1
 """
 _NOTHING: Final = StepResult()
+
+
+class Work:
+    """A step of the engine itself: `run` is quick, and what it raises undoes the batch."""
+
+    __slots__ = ("run",)
+
+    def __init__(self, run: Callable[[Transaction], StepResult]) -> None:
+        self.run = run
 
 
 class Transaction:
@@ -148,6 +157,8 @@ class Transaction:
 
     def run_quick(self, step: Any) -> StepResult:
         """A step that reads by id alone."""
+        if type(step) is Work:
+            return step.run(self)
         if type(step) is Insert:
             return self.insert(step)
         return self.change(step) if type(step) is Change else self.check(step)
