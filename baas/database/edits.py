@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from baas.database.context import Call
-from baas.database.paths import lies_within, paths_changed
+from baas.database.paths import is_same, lies_within, paths_changed
 from baas.database.serverfields import OWNER, STAMPS, not_writable, refuse_stamps
 from baas.errors import Problem, denied
 from baas.guard import Masks
@@ -179,7 +179,7 @@ def _keep(mask: Path, at: int, before: Value, seen: Value, sent: Value) -> Value
     if at == len(mask):
         return before if sent is MISSING else sent
     if type(seen) is list:
-        if sent != seen:
+        if not is_same(sent, seen):
             raise denied(f"{'.'.join(mask)}: a list that holds a hidden field is replaced whole.")
         return before
     if not _is_object(seen):

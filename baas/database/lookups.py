@@ -27,7 +27,7 @@ from baas.ports.documents import (
     MaybeAwaitable,
     resolve,
 )
-from baas.schema.values import Document, decode
+from baas.schema.values import Document, decode, encode
 
 T = TypeVar("T")
 
@@ -140,8 +140,11 @@ def checks(lookups: KnownLookups, place: int) -> Iterator[Check]:
 def _verifier(
     place: int, collection: str, id: str, expected: Document | None
 ) -> Callable[[Document | None, Lookups], None]:
+    before = encode(expected)
+
     def verify(stored: Document | None, lookups: Lookups) -> None:
-        if stored != expected:
+        # As bytes, because to Python true equals 1.
+        if encode(stored) != before:
             raise Changed(place, collection, id, stored)
 
     return verify

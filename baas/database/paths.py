@@ -37,17 +37,17 @@ def _differences(before: Value, after: Value, path: Path) -> Iterator[Path]:
         yield from _leaves(after, path)
     elif after is MISSING and _is_object(before):
         yield from _leaves(before, path)
-    elif not _same(before, after):
+    elif not is_same(before, after):
         yield path
 
 
-def _same(before: Value, after: Value) -> bool:
+def is_same(before: Value, after: Value) -> bool:
     """Equal as JSON, numbers of equal value included; true is not 1."""
     if type(before) is list and type(after) is list:
         pairs = zip(before, after, strict=False)
-        return len(before) == len(after) and all(_same(one, other) for one, other in pairs)
+        return len(before) == len(after) and all(is_same(one, other) for one, other in pairs)
     if _is_object(before) and _is_object(after):
-        return before.keys() == after.keys() and all(_same(before[k], after[k]) for k in before)
+        return before.keys() == after.keys() and all(is_same(before[k], after[k]) for k in before)
     if type(before) is bool or type(after) is bool:
         return before is after
     return bool(before == after)

@@ -9,7 +9,7 @@ from baas.errors import Problem, invalid
 from baas.ids import is_id
 from baas.query.ast import And, Eq, Field, Filter
 from baas.schema.admit import shown
-from baas.schema.values import DATE, Document, Path, Value
+from baas.schema.values import DATE, Document, Path, Value, equal
 
 
 def seed_of(filter: Filter) -> Document:
@@ -41,7 +41,7 @@ def _put(seed: Document, path: Path, value: Value) -> None:
         target = target.setdefault(name, {})
         if type(target) is not dict or DATE in target:
             raise _clash(path)
-    if path[-1] in target and target[path[-1]] != value:
+    if path[-1] in target and not equal(target[path[-1]], value):
         raise _clash(path)
     target[path[-1]] = value
 

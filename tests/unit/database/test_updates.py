@@ -272,13 +272,21 @@ async def test_what_holds_a_hidden_field_keeps_its_form(
     bench: Bench, hidden: dict[str, Any]
 ) -> None:
     """Whether anything is hidden there makes no difference."""
-    await bench.insert("box", {"_id": "a", "a": hidden, "list": [hidden], "_openid": "ann"})
-    for document in ({"a": 5, "list": [{}]}, {"a": {}, "list": []}):
+    await bench.insert(
+        "box", {"_id": "a", "a": hidden, "list": [{"n": 1, **hidden}], "_openid": "ann"}
+    )
+    shown = [{"n": 1}]
+    assert (await bench.do(BOB, "get", "box", id="a"))["list"] == shown
+    for document in (
+        {"a": 5, "list": shown},
+        {"a": {}, "list": []},
+        {"a": {}, "list": [{"n": True}]},
+    ):
         with refused(Code.PERMISSION_DENIED):
             await bench.do(BOB, "replace", "box", id="a", document=document)
-    await bench.do(BOB, "replace", "box", id="a", document={"list": [{}]})
+    await bench.do(BOB, "replace", "box", id="a", document={"list": shown})
     stored = (await bench.stored("box"))["a"]
-    assert (stored["a"], stored["list"]) == (hidden, [hidden])
+    assert (stored["a"], stored["list"]) == (hidden, [{"n": 1, **hidden}])
 
 
 @app()
@@ -380,7 +388,9 @@ async def test_the_create_rule_judges_what_upsert_makes(bench: Bench) -> None:
 
 
 @app()
-@pytest.mark.parametrize("filter", [{"a": 1, "a.b": 2}, {"$and": [{"a": 1}, {"a": 2}]}, {"_id": 5}])
+@pytest.mark.parametrize(
+    "filter", [{"a": 1, "a.b": 2}, {"$and": [{"a": 1}, {"a": True}]}, {"_id": 5}]
+)
 async def test_a_filter_that_cannot_be_one_document_makes_none(
     bench: Bench, filter: dict[str, Any]
 ) -> None:
