@@ -252,8 +252,7 @@ class Writer:
         batch = job.steps
         if len(batch) == 1 and job.once is None and type(batch[0]) in (Insert, Change):
             self._execute_single(job, batch[0])
-        else:
-            self._database.raw.execute("SAVEPOINT batch")
+        elif self._sql("SAVEPOINT batch"):
             self._resume(job, self._batch(job), None)
 
     def _execute_single(self, job: Job, step: Any) -> None:
@@ -304,8 +303,8 @@ class Writer:
                     self._read_in_thread(job, batch, pending)
                     return
         except StopIteration as end:
-            job.outcome = end.value
-            self._database.raw.execute("RELEASE batch")
+            if self._sql("RELEASE batch"):
+                job.outcome = end.value
         except apsw.Error as error:
             self._fail_group(error)
         except Exception as error:
@@ -339,9 +338,18 @@ class Writer:
             self._commit()
 
     def _undo(self, job: Job, error: Exception) -> None:
-        job.outcome = error
-        self._database.raw.execute("ROLLBACK TO batch; RELEASE batch")
-        self._transaction.refresh()
+        if self._sql("ROLLBACK TO batch; RELEASE batch"):
+            job.outcome = error
+            self._transaction.refresh()
+
+    def _sql(self, statement: str) -> bool:
+        """Runs a statement of the engine's own; False if that failed, and with it the group."""
+        try:
+            self._database.raw.execute(statement)
+        except apsw.Error as error:
+            self._fail_group(error)
+            return False
+        return True
 
     def _fail_group(self, error: BaseException) -> None:
         """The file or the disk failed in the middle: nothing of this transaction can be kept."""

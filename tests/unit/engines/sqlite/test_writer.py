@@ -72,6 +72,23 @@ async def test_a_full_disk_is_unavailable_without_the_drivers_words(store) -> No
     assert await ids(store, "p") == ["a", "c"]
 
 
+async def test_a_transaction_that_sqlite_has_ended_fails_its_group_alone(store) -> None:
+    await put(store, "p", {"_id": "a"})
+
+    def lose(document):
+        store._writer._database.raw.execute("ROLLBACK")  # as SQLite does on some disk errors
+        raise RuntimeError("lost")
+
+    outcomes = await asyncio.gather(
+        put(store, "p", {"_id": "b"}, {"_id": "c"}),
+        write(store, change("p", "a", setting(n=1)), change("p", "a", lose)),
+        return_exceptions=True,
+    )
+    assert [outcome.code for outcome in outcomes] == [Code.UNAVAILABLE, Code.UNAVAILABLE]
+    await put(store, "p", {"_id": "d"})
+    assert await ids(store, "p") == ["a", "d"]
+
+
 async def test_a_transaction_of_another_program_makes_writes_unavailable(store, folder) -> None:
     await put(store, "p", {"_id": "a"})
     other = apsw.Connection(str(folder / "db.sqlite3"))
