@@ -1,6 +1,6 @@
 """One suite per port, on every engine. An engine is a class that sets a store up; nothing else.
 
-To add one: write a class with `open` and `maintain` as below and put it into ENGINES.
+To add one: write a class with `open`, `join` and `maintain` as below and put it into ENGINES.
 """
 
 from __future__ import annotations
@@ -26,6 +26,12 @@ class SqliteEngine:
 
     async def open(self) -> SqliteStore:
         store = SqliteStore(self._folder, self._settings, self._clock)
+        await store.open()
+        return store
+
+    async def join(self) -> SqliteStore:
+        """What another gateway process of the same app opens, beside the first."""
+        store = SqliteStore(self._folder, self._settings, self._clock, shared=True)
         await store.open()
         return store
 

@@ -11,15 +11,16 @@ import apsw
 
 from baas.engines.sqlite import schema
 from baas.engines.sqlite.connection import FILE, Durability, open_connection
+from baas.engines.sqlite.jobtables import create_job_tables
 from baas.engines.sqlite.lock import FileLock
 from baas.errors import ConfigurationError
 
 FORMAT_FILE: Final = "FORMAT"
 #: The format that this version of the kit writes.
-FORMAT: Final = 1
+FORMAT: Final = 2
 
 #: From a format to the next: what to do to the database, inside one transaction.
-MIGRATIONS: Final[dict[int, Callable[[apsw.Connection], None]]] = {}
+MIGRATIONS: Final[dict[int, Callable[[apsw.Connection], None]]] = {1: create_job_tables}
 
 
 def prepare_folder(

@@ -11,6 +11,7 @@ import apsw
 import msgspec
 
 from baas.engines.sqlite.catalogue import CollectionInfo, IndexInfo, check_name
+from baas.engines.sqlite.jobtables import create_job_tables
 from baas.engines.sqlite.keys import json_path, key_sql
 from baas.errors import ConfigurationError, invalid
 from baas.ids import new_id
@@ -42,6 +43,7 @@ CREATE INDEX baas_once_expires ON baas_once(expires);
 
 def create_tables(connection: apsw.Connection) -> None:
     connection.execute(_TABLES)
+    create_job_tables(connection)
     connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
     new_epoch(connection)
 

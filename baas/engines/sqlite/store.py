@@ -17,6 +17,7 @@ from baas.engines.sqlite import schema, snapshots
 from baas.engines.sqlite.checkpointer import Checkpointer
 from baas.engines.sqlite.connection import FILE, Database, Durability, open_connection, unavailable
 from baas.engines.sqlite.feed import SqliteFeed
+from baas.engines.sqlite.jobs import SqliteJobs
 from baas.engines.sqlite.lock import WRITER, FileLock, own_folder
 from baas.engines.sqlite.maintenance import Maintenance
 from baas.engines.sqlite.migrate import prepare_folder
@@ -113,6 +114,8 @@ class SqliteStore:
             database, self._transaction, lock, checkpointer, settings, self._committed
         )
         closers.push_async_callback(self._writer.close)
+        self.jobs = SqliteJobs(self.folder, self._readers, self._writer, self.clock)
+        closers.push_async_callback(self.jobs.close)
         self.maintenance = Maintenance(self, self._readers, self._writer)
         if not self._guest:
             self.maintenance.start()

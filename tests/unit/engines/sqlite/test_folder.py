@@ -12,9 +12,10 @@ import apsw
 import pytest
 
 from baas.engines.sqlite.lock import FileLock
-from baas.engines.sqlite.migrate import prepare_folder
+from baas.engines.sqlite.migrate import FORMAT, prepare_folder
 from baas.engines.sqlite.store import SqliteStore
 from baas.errors import Code, ConfigurationError, Problem
+from baas.ports.jobs import NewJob
 from baas.settings import DatabaseSettings
 from tests.support.stores import ids, put
 
@@ -71,7 +72,7 @@ async def test_pragmas_are_what_durability_needs(store, folder) -> None:
     assert {name: writer.execute(f"PRAGMA {name}").get for name in wanted} == wanted
     outside = apsw.Connection(str(folder / "db.sqlite3"), flags=apsw.SQLITE_OPEN_READONLY)
     assert outside.execute("PRAGMA journal_mode").get == "wal"
-    assert outside.execute("PRAGMA user_version").get == 1
+    assert outside.execute("PRAGMA user_version").get == FORMAT
     assert outside.execute("PRAGMA application_id").get == 0x62616173
     outside.close()
 
@@ -159,7 +160,7 @@ async def make(folder: Path) -> None:
 
 async def test_the_format_is_written_down(folder) -> None:
     await make(folder)
-    assert (folder / "FORMAT").read_text() == "1\n"
+    assert (folder / "FORMAT").read_text() == f"{FORMAT}\n"
 
 
 async def test_a_newer_format_is_refused(folder) -> None:
@@ -173,19 +174,32 @@ async def test_an_older_format_is_upgraded_after_a_copy(folder) -> None:
     await make(folder)
     steps = []
     migrations = {
-        1: lambda connection: steps.append(1),
-        2: lambda connection: connection.execute("CREATE TABLE two(x)"),
+        FORMAT: lambda connection: steps.append(1),
+        FORMAT + 1: lambda connection: connection.execute("CREATE TABLE two(x)"),
     }
     lock = FileLock(folder / "write.lock")
-    prepare_folder(folder, lock, migrations=migrations, target=3)
-    prepare_folder(folder, lock, migrations=migrations, target=3)
+    prepare_folder(folder, lock, migrations=migrations, target=FORMAT + 2)
+    prepare_folder(folder, lock, migrations=migrations, target=FORMAT + 2)
     lock.close()
     assert steps == [1]
-    assert (folder / "FORMAT").read_text() == "3\n"
-    copy = apsw.Connection(str(folder / "db.sqlite3.format-1"))
-    assert copy.execute("PRAGMA user_version").get == 1
+    assert (folder / "FORMAT").read_text() == f"{FORMAT + 2}\n"
+    copy = apsw.Connection(str(folder / f"db.sqlite3.format-{FORMAT}"))
+    assert copy.execute("PRAGMA user_version").get == FORMAT
     assert copy.execute("SELECT count(*) FROM sqlite_schema WHERE name='two'").get == 0
     copy.close()
+
+
+async def test_format_1_had_no_jobs(folder) -> None:
+    await make(folder)
+    connection = apsw.Connection(str(folder / "db.sqlite3"))
+    connection.execute("DROP TABLE baas_jobs; DROP TABLE baas_marks; PRAGMA user_version=1")
+    connection.close()
+    store = SqliteStore(folder)
+    await store.open()
+    job = NewJob(id="a", queue="q", kind="k", payload=b"", due_ms=0)
+    assert await store.jobs.add([job]) == ["a"]
+    assert await ids(store, "p") == ["a"]
+    await store.close()
 
 
 async def test_an_upgrade_that_fails_changes_nothing(folder) -> None:
@@ -197,7 +211,7 @@ async def test_an_upgrade_that_fails_changes_nothing(folder) -> None:
 
     lock = FileLock(folder / "write.lock")
     with pytest.raises(RuntimeError):
-        prepare_folder(folder, lock, migrations={1: fail}, target=2)
+        prepare_folder(folder, lock, migrations={FORMAT: fail}, target=FORMAT + 1)
     lock.close()
     store = SqliteStore(folder)
     await store.open()
