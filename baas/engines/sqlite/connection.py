@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from functools import lru_cache
@@ -48,6 +49,8 @@ class Database:
         self.catalogue = catalogue
         self._deadline = 0.0
         self._budget = 0.0
+        #: Set by whoever no longer wants what this connection is working on.
+        self.cancelled: threading.Event | None = None
         match: Any = self._match  # apsw's types know no function of certain arguments
         self.raw.create_scalar_function(MATCH, match, 2)
         self.raw.set_progress_handler(self._over_budget, _STEPS)
@@ -87,6 +90,8 @@ class Database:
         return verdict
 
     def _over_budget(self) -> bool:
+        if self.cancelled is not None and self.cancelled.is_set():
+            return True
         if not self._budget:
             return False
         now = time.monotonic()

@@ -166,21 +166,21 @@ class Readers(Reads):
 
     async def in_thread(self, work: Callable[[Database], T]) -> T:
         """`work` with a reader thread's connection. Cancelling stops its statement."""
-        running: list[Database] = []
+        # Not interrupt(): by the time it acts, the connection may be at somebody else's work.
+        cancelled = threading.Event()
 
         def call() -> T:
             database = self._of_this_thread()
-            running.append(database)
+            database.cancelled = cancelled
             try:
                 return work(database)
             finally:
-                running.clear()
+                database.cancelled = None
 
         try:
             return await asyncio.get_running_loop().run_in_executor(self.pool, call)
         except asyncio.CancelledError:
-            for database in running:
-                database.stop()
+            cancelled.set()
             raise
 
     def _timed_on(self, sql: str, params: list[Any], database: Database) -> list[Any]:
