@@ -21,6 +21,7 @@ from baas.schema.actor import Actor
 _WRITE: Final = "database:write"
 _READ: Final = "database:read"
 SCOPES: Final = {name: _WRITE if verb.writes else _READ for name, verb in VERBS.items()}
+_EXPLAIN: Final = b"x-baas-explain"
 _NO_CACHE: Final = (b"cache-control", b"private, no-cache")
 
 
@@ -53,7 +54,7 @@ async def answer_verb(
         tagged = services.database.get_tagged(collection, body, actor, ip)
         found, etag = tagged if isinstance(tagged, tuple) else await tagged
         return Answer(found, 200, (JSON, (b"etag", etag.encode())))
-    if actor.key is not None and verb == "find" and b"x-baas-explain" in exchange.headers:
+    if actor.key is not None and verb == "find" and exchange.headers.get(_EXPLAIN) == b"1":
         return await _explained(services, collection, body, actor, ip)
     key = exchange.text(b"idempotency-key")
     answer = services.database.handle(verb, collection, body, actor, ip, key)
