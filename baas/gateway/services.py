@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import msgspec
 
+from baas.auth.service import AuthService
 from baas.clock import Clock
 from baas.database.explain import Explained
 from baas.gateway.actor import Addresses, Callers
@@ -87,11 +88,11 @@ class RateLimits:
 
 
 class Services(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything a route may use. `auth` is `baas.auth.service.AuthService`; `body_bytes` the
-    largest body; `public` the folder served at `/`, if there is one."""
+    """Everything a route may use. `body_bytes` is the largest body, `public` the folder served at
+    `/`, if there is one."""
 
     settings: Settings
-    auth: Any
+    auth: AuthService
     database: Database
     store: Pingable
     callers: Callers

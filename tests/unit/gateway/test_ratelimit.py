@@ -16,8 +16,7 @@ def take_all(limit: RateLimit, caller: str, most: int = 1000) -> int:
         try:
             limit.take(caller)
         except Problem as problem:
-            assert problem.code is Code.RATE_LIMITED
-            return count
+            return count if problem.code is Code.RATE_LIMITED else -1
     return most
 
 
