@@ -4,9 +4,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from baas.functions import api as fn
+    from baas.functions.context import Context
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "fn"]
+__all__ = ["Context", "__version__", "fn"]
 
 #: What functions import, and where it is; fetched when it is asked for, so that `import baas`
 #: costs nothing.

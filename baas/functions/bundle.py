@@ -118,7 +118,10 @@ def write_bundle(bundle: Bundle, releases: Path) -> Path:
     """
     target = releases / bundle.hash
     if target.is_dir():
-        return target
+        if _holds(target, bundle):
+            return target
+        # Cut short by a loss of power, or changed by hand.
+        shutil.rmtree(target)
     draft = releases / f".{bundle.hash}.{uuid4().hex}"
     draft.mkdir(parents=True)
     try:
@@ -133,3 +136,10 @@ def write_bundle(bundle: Bundle, releases: Path) -> Path:
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return target
+
+
+def _holds(folder: Path, bundle: Bundle) -> bool:
+    try:
+        return all((folder / path).read_bytes() == data for path, data in bundle.files.items())
+    except OSError:
+        return False
