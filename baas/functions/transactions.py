@@ -159,7 +159,8 @@ class Transaction:
 
     async def _all(self, collection: str, body: dict[str, Any], most: int) -> list[Document]:
         """The first `most` documents of a query in the snapshot, page by page."""
-        query = {name: body[name] for name in ("filter", "sort") if name in body}
+        query: dict[str, Any] = {}
+        query |= {name: body[name] for name in ("filter", "sort") if name in body}
         found: list[Document] = []
         while True:
             query["limit"] = min(_PAGE, most - len(found))
@@ -288,7 +289,8 @@ _VERBS: Final[dict[str, Callable[[Transaction, str, dict[str, Any]], Awaitable[A
 
 
 def _projected(document: Document, fields: Any) -> Document:
-    return document if fields is None else project(document, parse_projection(fields))
+    projection = None if fields is None else parse_projection(fields)
+    return document if projection is None else project(document, projection)
 
 
 def _now_ms() -> int:

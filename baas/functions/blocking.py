@@ -1,0 +1,136 @@
+"""Names the function that blocks the event loop.
+
+An inline function that computes or waits without `await` stops every request of the gateway. While
+inline functions run, a thread asks the loop for a sign of life; where none comes for a while, it
+looks at what the loop's thread is doing and says so in the log: function, file and line, once per
+stall. Outside of inline calls it sleeps and costs nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+import threading
+from pathlib import Path
+from types import FrameType
+from typing import Any, Final
+
+_log: Final = logging.getLogger("baas.functions")
+
+#: How often the loop is asked, and how late it may answer, in seconds.
+ASK_SECONDS: Final = 0.05
+LATE_SECONDS: Final = 0.1
+#: How often an idle watch looks whether there is something to watch.
+_IDLE_SECONDS: Final = 0.25
+
+
+class Stall:
+    """Where the loop stood. `function` is None for code that no inline call is behind."""
+
+    __slots__ = ("file", "function", "line")
+
+    def __init__(self, function: str | None, file: str, line: int) -> None:
+        self.function = function
+        self.file = file
+        self.line = line
+
+
+class Watch:
+    """`active` is how many inline calls are under way: the invoker counts them."""
+
+    def __init__(self, *, late: float = LATE_SECONDS) -> None:
+        self.active = 0
+        self.stalls: list[Stall] = []
+        self._late = late
+        self._answered = threading.Event()
+        self._stop = threading.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._loop_thread = 0
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Called on the loop that is watched."""
+        self._loop = asyncio.get_running_loop()
+        self._loop_thread = threading.get_ident()
+        self._stop.clear()
+        self._thread = threading.Thread(target=self._run, name="baas-loop-watch", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(1.0)
+            self._thread = None
+
+    def _run(self) -> None:
+        while not self._stop.wait(ASK_SECONDS if self.active else _IDLE_SECONDS):
+            if self.active and not self._ask():
+                self._tell()
+                # Once per stall: the next question waits for the answer to this one.
+                while not self._answered.wait(self._late) and not self._stop.is_set():
+                    pass
+
+    def _ask(self) -> bool:
+        self._answered.clear()
+        assert self._loop is not None
+        try:
+            self._loop.call_soon_threadsafe(self._answered.set)
+        except RuntimeError:  # the loop is closed
+            self._stop.set()
+            return True
+        return self._answered.wait(self._late)
+
+    def _tell(self) -> None:
+        frame = sys._current_frames().get(self._loop_thread)
+        stall = None if frame is None else _stall(frame)
+        if stall is None or self._answered.is_set():
+            return
+        self.stalls = [*self.stalls[-99:], stall]
+        _log.warning(
+            "the function %s blocks the event loop at %s:%d; await instead, or give it isolation"
+            " 'thread' or 'process'",
+            stall.function,
+            stall.file,
+            stall.line,
+        )
+
+
+def _stall(frame: FrameType) -> Stall | None:
+    """From the innermost frame outwards to the call; the place told is the innermost one of the
+    app's own code."""
+    place: tuple[str, int] | None = None
+    inner: FrameType | None = frame
+    while inner is not None:
+        run = _run_of(inner)
+        if run is not None:
+            file, line = place or (frame.f_code.co_filename, frame.f_lineno)
+            return Stall(run.spec.name, _shown(file, run), line)
+        if place is None and _is_apps(inner.f_code.co_filename):
+            place = (inner.f_code.co_filename, inner.f_lineno)
+        inner = inner.f_back
+    return None
+
+
+def _run_of(frame: FrameType) -> Any:
+    """The call whose handler, or start, this frame runs."""
+    from baas.functions.isolation.inline import Run
+
+    if frame.f_code in (Run._handle.__code__, Run._within_limit.__code__, Run._prepare.__code__):
+        return frame.f_locals.get("self")
+    return None
+
+
+_KIT: Final = str(Path(__file__).resolve().parent.parent)
+_LIBRARIES: Final = tuple(sorted({str(Path(path)) for path in sys.path if "lib" in path}))
+
+
+def _is_apps(file: str) -> bool:
+    return not file.startswith((_KIT, "<", *_LIBRARIES))
+
+
+def _shown(file: str, run: Any) -> str:
+    try:
+        return Path(file).relative_to(run.life.release.folder).as_posix()
+    except ValueError:
+        return file

@@ -1,0 +1,206 @@
+"""The kit as a call in the gateway uses it, and the same seen from another thread."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from itertools import count
+from typing import Any, Final, Protocol, TypeVar
+
+from baas.database.service import DatabaseService
+from baas.errors import Code, Problem
+from baas.functions.context import Dispatch, Host
+from baas.functions.errors import Error
+from baas.functions.model import Call, TriggerInfo
+from baas.ports.documents import DocumentReader, MaybeAwaitable, WriteInfo, resolve
+from baas.schema.actor import SERVER, Actor
+from baas.schema.values import Value
+
+T = TypeVar("T")
+
+
+class SecretSource(Protocol):
+    """Where `ctx.secrets` come from."""
+
+    def current(self) -> Mapping[str, str]:
+        """Every secret of the app by name, decrypted; the same object until one changes."""
+        ...
+
+
+class NoSecrets:
+    """For an app that has none."""
+
+    def current(self) -> Mapping[str, str]:
+        return _NOTHING
+
+
+_NOTHING: Final[Mapping[str, str]] = {}
+
+
+class Kit:
+    """What calls reach. `invoke` is the invoker's; `dispatch` None where nothing is durable yet."""
+
+    def __init__(self, database: DatabaseService, secrets: SecretSource) -> None:
+        self.database: Final = database
+        self.secrets: Final = secrets
+        self.dispatch: Dispatch | None = None
+        self.invoke: Callable[[Call], Awaitable[Value]]
+
+
+class LocalHost:
+    """One call's way to the kit. `close` lets go of snapshots it left open."""
+
+    __slots__ = ("_call", "_deadline", "_kit", "_numbers", "_open")
+
+    def __init__(self, kit: Kit, call: Call, deadline: float) -> None:
+        self._kit = kit
+        self._call = call
+        self._deadline = deadline
+        self._numbers = count(1)
+        self._open: dict[str, tuple[AbstractAsyncContextManager[DocumentReader], DocumentReader]]
+        self._open = {}
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the call has left a snapshot open."""
+        return bool(self._open)
+
+    def database(
+        self, verb: str, collection: str, body: bytes, as_caller: bool, snapshot: str | None
+    ) -> MaybeAwaitable[bytes]:
+        reader = None if snapshot is None else self._reader(snapshot)
+        return self._kit.database.perform(
+            verb, collection, body, self._actor(as_caller), self._call.ip, self._origin(), reader
+        )
+
+    async def begin(self) -> str:
+        manager = self._kit.database.snapshot()
+        name = str(next(self._numbers))
+        self._open[name] = (manager, await manager.__aenter__())
+        return name
+
+    async def end(self, snapshot: str) -> None:
+        found = self._open.pop(snapshot, None)
+        if found is not None:
+            await found[0].__aexit__(None, None, None)
+
+    async def close(self) -> None:
+        async with AsyncExitStack() as stack:
+            for name in list(self._open):
+                stack.push_async_callback(self.end, name)
+
+    async def commit(self, body: bytes, as_caller: bool) -> bytes:
+        return await self._kit.database.commit(
+            body, self._actor(as_caller), self._call.ip, self._origin()
+        )
+
+    async def call(self, name: str, event: Value) -> Value:
+        try:
+            return await self._kit.invoke(self._further(name, event, self._deadline))
+        except Problem as problem:
+            if problem.own is None:
+                raise
+            own = problem.own
+            raise Error(own.name, status=own.status, detail=problem.detail) from None
+
+    async def enqueue(self, name: str, event: Value, delay: float) -> str:
+        return await self._dispatch().enqueue(self._further(name, event, None), delay)
+
+    async def emit(self, type: str, data: Value) -> None:
+        await self._dispatch().emit(type, data, self._call)
+
+    async def send(self, queue: str, body: Value, delay: float, ordering: str | None) -> str:
+        return await self._dispatch().send(
+            queue, body, delay=delay, ordering=ordering, origin=self._call
+        )
+
+    def _further(self, name: str, event: Value, deadline: float | None) -> Call:
+        call = self._call
+        return Call(
+            function=name,
+            event=event,
+            actor=call.actor,
+            trigger=TriggerInfo(kind="call", details={"function": call.function}),
+            request_id=call.request_id,
+            mode="sync" if deadline is not None else "async",
+            depth=call.depth + 1,
+            deadline=deadline,
+            ip=call.ip,
+        )
+
+    def _dispatch(self) -> Dispatch:
+        if self._kit.dispatch is None:
+            raise Problem(Code.NOT_SUPPORTED, "There is no queue behind this gateway.")
+        return self._kit.dispatch
+
+    def _reader(self, snapshot: str) -> DocumentReader:
+        if snapshot not in self._open:
+            raise RuntimeError("the transaction has ended")
+        return self._open[snapshot][1]
+
+    def _actor(self, as_caller: bool) -> Actor:
+        return self._call.actor if as_caller else SERVER
+
+    def _origin(self) -> WriteInfo:
+        return WriteInfo(actor=uid_behind(self._call), depth=self._call.depth)
+
+
+def uid_behind(call: Call) -> str | None:
+    """The caller, or who made happen what triggered the call."""
+    if call.actor.uid is None and isinstance(call.event, dict):
+        actor = call.event.get("actor")
+        return actor if call.trigger.kind != "event" and isinstance(actor, str) else None
+    return call.actor.uid
+
+
+class ThreadHost:
+    """A host of the loop `loop`, as used from another loop's thread."""
+
+    def __init__(self, host: Host, loop: asyncio.AbstractEventLoop) -> None:
+        self._host = host
+        self._loop = loop
+
+    def _there(self, use: Callable[[Host], MaybeAwaitable[T]]) -> Awaitable[T]:
+        async def run() -> T:
+            return await resolve(use(self._host))
+
+        return asyncio.wrap_future(asyncio.run_coroutine_threadsafe(run(), self._loop))
+
+    def database(
+        self, verb: str, collection: str, body: bytes, as_caller: bool, snapshot: str | None
+    ) -> MaybeAwaitable[bytes]:
+        return self._there(lambda host: host.database(verb, collection, body, as_caller, snapshot))
+
+    def begin(self) -> Awaitable[str]:
+        return self._there(lambda host: host.begin())
+
+    def end(self, snapshot: str) -> Awaitable[None]:
+        return self._there(lambda host: host.end(snapshot))
+
+    def commit(self, body: bytes, as_caller: bool) -> Awaitable[bytes]:
+        return self._there(lambda host: host.commit(body, as_caller))
+
+    def call(self, name: str, event: Value) -> Awaitable[Value]:
+        return self._there(lambda host: host.call(name, event))
+
+    def enqueue(self, name: str, event: Value, delay: float) -> Awaitable[str]:
+        return self._there(lambda host: host.enqueue(name, event, delay))
+
+    def emit(self, type: str, data: Value) -> Awaitable[None]:
+        return self._there(lambda host: host.emit(type, data))
+
+    def send(self, queue: str, body: Value, delay: float, ordering: str | None) -> Awaitable[str]:
+        return self._there(lambda host: host.send(queue, body, delay, ordering))
+
+
+def settler(loop: asyncio.AbstractEventLoop) -> Callable[[Awaitable[Any]], Any]:
+    """Waits, in a sync function's thread, for what runs on `loop`."""
+
+    def settle(awaitable: Awaitable[T]) -> T:
+        async def run() -> T:
+            return await awaitable
+
+        return asyncio.run_coroutine_threadsafe(run(), loop).result()
+
+    return settle

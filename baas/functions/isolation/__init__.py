@@ -1,0 +1,1 @@
+"""Where functions run: on the gateway's loop, in its threads, in processes of their own."""

@@ -1,0 +1,101 @@
+"""The functions of one gateway: everything that runs them, put together.
+
+`app.py` makes one, starts it after the store is open and stops it before the store is closed.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from baas.clock import Clock
+from baas.database.service import DatabaseService
+from baas.functions.blocking import Watch
+from baas.functions.context import Dispatch
+from baas.functions.host import Kit, LocalHost, NoSecrets, SecretSource
+from baas.functions.invoke import Invoker
+from baas.functions.model import Call
+from baas.functions.records import Line, Recording, Records
+from baas.functions.redact import Redactor
+from baas.functions.registry import Held, Registry
+from baas.observe.logs import LogWriter
+from baas.ports.documents import DocumentStore
+from baas.schema.values import Value
+
+
+class FunctionService:
+    """`registry` says what there is to run: install releases into it. `dispatch`, once set, is
+    what makes `ctx.emit`, `ctx.queue` and asynchronous calls durable."""
+
+    def __init__(
+        self,
+        store: DocumentStore,
+        database: DatabaseService,
+        clock: Clock,
+        *,
+        secrets: SecretSource | None = None,
+        logs: LogWriter | None = None,
+    ) -> None:
+        self._kit: Final = Kit(database, secrets or NoSecrets())
+        self._logs = logs
+        self._redactor: tuple[Any, Redactor] = (None, Redactor())
+        self.registry: Final = Registry()
+        self.records: Final = Records(store, clock, self.redactor)
+        self.watch: Final = Watch()
+        self.invoker: Final = Invoker(
+            self.registry,
+            self._kit,
+            self.records,
+            clock,
+            self.redactor,
+            _NoWorkers(),
+            self.watch,
+            None if logs is None else self._tell,
+        )
+        #: The result of a call as JSON; see `Invoker.invoke`.
+        self.invoke: Final = self.invoker.invoke
+        self.enqueue: Final = self.invoker.enqueue
+
+    @property
+    def dispatch(self) -> Dispatch | None:
+        return self._kit.dispatch
+
+    @dispatch.setter
+    def dispatch(self, dispatch: Dispatch) -> None:
+        self._kit.dispatch = dispatch
+
+    async def start(self) -> None:
+        self.records.start()
+        self.watch.start()
+
+    async def stop(self) -> None:
+        """Closes what has no calls left and writes the last records. Safe to call twice."""
+        await self.registry.close()
+        self.watch.stop()
+        self.invoker.threads.close()
+        await self.records.stop()
+
+    def redactor(self) -> Redactor:
+        """For the secrets as they are now."""
+        secrets = self._kit.secrets.current()
+        if self._redactor[0] is not secrets:
+            self._redactor = (secrets, Redactor(secrets.values()))
+        return self._redactor[1]
+
+    def _tell(self, recording: Recording, line: Line) -> None:
+        assert self._logs is not None
+        redactor = self.redactor()
+        fields = {**redactor.value(line.fields), "function": recording.spec.name}
+        self._logs.event(line.level, redactor.text(line.message), **_own_names(fields))
+
+
+def _own_names(fields: dict[str, Any]) -> dict[str, Any]:
+    """A function's fields must not take the place of the line's own."""
+    return {f"_{name}" if name in _TAKEN else name: value for name, value in fields.items()}
+
+
+_TAKEN: Final = frozenset(("level", "message", "stack", "time", "logger", "id", "trace"))
+
+
+class _NoWorkers:
+    async def run(self, held: Held, call: Call, host: LocalHost, recording: Recording) -> Value:
+        raise NotImplementedError
