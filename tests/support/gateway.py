@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -25,6 +25,7 @@ START_SECONDS: Final = 30.0
 STOP_SECONDS: Final = 20.0
 LOG_SECONDS: Final = 10.0
 LOOK_SECONDS: Final = 0.02
+LOG: Final = "log.txt"
 
 _ADDRESS = re.compile(r"http://\S+")
 
@@ -97,9 +98,23 @@ class Gateway:
         return self._log.read_text()
 
     def kill(self) -> None:
-        """As a power cut would: no drain, no checkpoint."""
+        """As a power cut would: no drain, no checkpoint, and its workers with it.
+
+        It is halted first, so that it replaces no worker meanwhile.
+        """
+        self.process.send_signal(signal.SIGSTOP)
+        workers = children_of(self.process.pid)
+        for pid in workers:
+            os.kill(pid, signal.SIGKILL)
         self.process.kill()
         self.process.wait(STOP_SECONDS)
+        wait_until(lambda: not any(is_running(pid) for pid in workers))
+
+    def close(self) -> None:
+        """Lets go of what this side holds of a gateway that has ended."""
+        self.client.close()
+        if self.process.stdout is not None:
+            self.process.stdout.close()
 
     def stop(self) -> int:
         """Asks it to end, as an operator does; its exit code."""
@@ -112,6 +127,31 @@ class Gateway:
             raise AssertionError(f"did not stop; log:\n{self.log_text()}") from None
 
 
+def children_of(pid: int) -> list[int]:
+    """The processes that it started, where the system tells (Linux); else none."""
+    children = Path(f"/proc/{pid}/task/{pid}/children")
+    return [int(child) for child in children.read_text().split()] if children.exists() else []
+
+
+def is_running(pid: int) -> bool:
+    """Whether it still is there and more than a name; Linux."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state != "Z"
+
+
+def wait_until(
+    condition: Callable[[], object], seconds: float = STOP_SECONDS, look: float = LOOK_SECONDS
+) -> None:
+    """Looks every `look` seconds until it holds; fails after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come to that"
+        time.sleep(look)
+
+
 _COMMAND: Final = (sys.executable, "-m", "baas")
 
 
@@ -121,14 +161,10 @@ def _environment(settings: Mapping[str, str]) -> dict[str, str]:
     return {**inherited, "BAAS_OBSERVE__LOG_FORMAT": "json", **settings}
 
 
-def start_gateway(folder: Path, *options: str, **settings: str) -> Gateway:
-    """Starts the app in `folder` and waits until it says that it listens.
-
-    `settings` are environment variables: `BAAS_LIMITS__BODY_BYTES="1000"`.
-    """
-    log = folder / "log.txt"
-    with log.open("ab") as sink:
-        process = subprocess.Popen(
+def start_process(folder: Path, *options: str, **settings: str) -> subprocess.Popen[str]:
+    """`baas serve` in `folder`, as `start_gateway` starts it, but waited for by nobody."""
+    with (folder / LOG).open("ab") as sink:
+        return subprocess.Popen(
             [*_COMMAND, "serve", "--port", "0", "--data", str(folder / "data"), *options],
             cwd=folder,
             env=_environment(settings),
@@ -136,6 +172,15 @@ def start_gateway(folder: Path, *options: str, **settings: str) -> Gateway:
             stderr=sink,
             text=True,
         )
+
+
+def start_gateway(folder: Path, *options: str, **settings: str) -> Gateway:
+    """Starts the app in `folder` and waits until it says that it listens.
+
+    `settings` are environment variables: `BAAS_LIMITS__BODY_BYTES="1000"`.
+    """
+    log = folder / LOG
+    process = start_process(folder, *options, **settings)
     watchdog = threading.Timer(START_SECONDS, process.kill)
     watchdog.start()
     try:
@@ -162,12 +207,10 @@ def running(folder: Path, *options: str, **settings: str) -> Iterator[Gateway]:
     try:
         yield gateway
     finally:
-        gateway.client.close()
         try:
             gateway.stop()
         finally:
-            if gateway.process.stdout is not None:
-                gateway.process.stdout.close()
+            gateway.close()
 
 
 def write_app(folder: Path, files: Mapping[str, str]) -> Path:
