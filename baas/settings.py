@@ -204,6 +204,22 @@ class LimitSettings(_Section, frozen=True):
     """Writes per caller (uid, else address)."""
 
 
+class JobSettings(_Section, frozen=True):
+    """`jobs`: what functions do asynchronously."""
+
+    concurrency: _Count = 16
+    """Asynchronous calls that one gateway process runs at once."""
+
+    keep_days: _Count = 7
+    """How long finished invocations and dead letters are kept."""
+
+    webhook_timeout: _Seconds = 10.0
+    """Seconds that the receiver of a webhook may take."""
+
+    webhook_private: tuple[str, ...] = ()
+    """Private addresses and networks that webhooks may reach; by default only public ones."""
+
+
 class ObserveSettings(_Section, frozen=True):
     """`observe`: logs and metrics."""
 
@@ -225,6 +241,7 @@ class Settings(_Section, frozen=True):
     database: DatabaseSettings = DatabaseSettings()
     auth: AuthSettings = AuthSettings()
     limits: LimitSettings = LimitSettings()
+    jobs: JobSettings = JobSettings()
     observe: ObserveSettings = ObserveSettings()
 
 
@@ -272,6 +289,7 @@ def _check_origins(origins: tuple[str, ...]) -> None:
 _CHECKS: Final[dict[tuple[str, str], Callable[[Any], object]]] = {
     ("server", "origins"): _check_origins,
     ("server", "trusted_proxies"): parse_networks,
+    ("jobs", "webhook_private"): parse_networks,
     ("limits", "rate_auth"): parse_rate,
     ("limits", "rate_read"): parse_rate,
     ("limits", "rate_write"): parse_rate,
