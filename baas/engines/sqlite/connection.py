@@ -142,6 +142,9 @@ def set_pragmas(connection: apsw.Connection, durability: Durability) -> None:
     # A statement that names a column that is not there is a fault, never a string.
     connection.config(apsw.SQLITE_DBCONFIG_DQS_DML, 0)
     connection.config(apsw.SQLITE_DBCONFIG_DQS_DDL, 0)
+    # Plans do not depend on bound values. Else a statement whose condition an index expression
+    # serves is prepared again at each new value: measured 15 us against 2 for one row by key.
+    connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
 
 
 def unavailable() -> Problem:
