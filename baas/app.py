@@ -14,16 +14,24 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+
 from baas import __version__
 from baas.auth.collections import AUTH_COLLECTIONS
 from baas.auth.service import AuthService
 from baas.clock import Clock, SystemClock
 from baas.database.service import DatabaseService
 from baas.engines.sqlite.store import SqliteStore
+from baas.functions.once import Once
+from baas.functions.records import RECORD_COLLECTIONS
+from baas.functions.releases import Releases
+from baas.functions.rules import FunctionGuard, FunctionRules, load_function_rules
+from baas.functions.service import FunctionService
+from baas.functions.versions import VERSION_COLLECTIONS, Versions
 from baas.gateway.actor import Addresses, Callers
 from baas.gateway.cors import Cors
 from baas.gateway.dispatch import Edge
-from baas.gateway.services import RateLimits, Services
+from baas.gateway.services import Functions, RateLimits, Services
 from baas.guard import RuleGuard
 from baas.observe.logs import DescriptorSink, LoggingBridge, LogWriter, install, uninstall
 from baas.observe.metrics import Metrics
@@ -34,6 +42,27 @@ from baas.secret import MasterSecret
 from baas.settings import ObserveSettings, Settings
 
 log = logging.getLogger(__name__)
+
+#: What the kit keeps for itself, beside the collections of the rule files.
+SYSTEM_COLLECTIONS: Final = {**AUTH_COLLECTIONS, **RECORD_COLLECTIONS, **VERSION_COLLECTIONS}
+#: Below the data folder: the files that releases of functions are imported from.
+RELEASES_FOLDER: Final = "releases"
+
+
+class Rules(msgspec.Struct, frozen=True):
+    """Every rule file of the folder, of one moment."""
+
+    book: RuleBook
+    functions: FunctionRules
+
+    @property
+    def revision(self) -> str:
+        return f"{self.book.revision}{self.functions.revision}"
+
+    @classmethod
+    def load(cls, folder: Path) -> Rules:
+        """ConfigurationError at the first fault of any of them."""
+        return cls(load_rules(folder), load_function_rules(folder))
 
 
 class App:
@@ -56,12 +85,22 @@ class App:
         self.rules_folder: Final = folder / settings.app.rules
         self.data_folder: Final = folder / settings.database.data
         secret = MasterSecret.load(self.data_folder, settings.server.secret)
-        self.guard: Final = RuleGuard(load_rules(self.rules_folder))
+        self._rules = Rules.load(self.rules_folder)
+        self.guard: Final = RuleGuard(self._rules.book)
         self.store: Final = SqliteStore(self.data_folder, settings.database, clock, shared=shared)
         self.auth: Final = AuthService(self.store, settings, clock, secret)
         self.database: Final = DatabaseService(self.store, self.guard, settings, clock, secret)
+        self.functions: Final = FunctionService(self.store, self.database, clock, logs=logs)
+        self.function_guard: Final = FunctionGuard(self._rules.functions, self.store)
+        self.releases: Final = Releases(
+            folder,
+            settings.app.functions,
+            self.data_folder / RELEASES_FOLDER,
+            Versions(self.store, clock),
+            self.functions.registry,
+        )
         self.watcher: Final = RuleWatcher(
-            self.rules_folder, load_rules, self.put_in_force, self.metrics, self.guard.book.revision
+            self.rules_folder, Rules.load, self.put_in_force, self.metrics, self._rules.revision
         )
         self.asgi: Final = Edge(self._services(clock), self._other_protocols)
         self.metrics.gauge(
@@ -93,19 +132,27 @@ class App:
             logs=self.logs,
             clock=clock,
             guard=self.guard,
+            functions=Functions(
+                service=self.functions,
+                releases=self.releases,
+                guard=self.function_guard,
+                once=Once(lambda: self.store.jobs, clock, settings.limits),
+                jobs=lambda: self.store.jobs,
+            ),
             rules_stale=lambda: self.watcher.stale,
             body_bytes=settings.limits.body_bytes,
             public=self.folder / settings.app.public,
         )
 
-    async def put_in_force(self, book: RuleBook) -> None:
-        """Declares the book's collections to the store, then lets the guard read from it.
+    async def put_in_force(self, rules: Rules) -> None:
+        """Declares the book's collections to the store, then lets the guards read from it.
 
         ConfigurationError where the store cannot fit them; then nothing has changed.
         """
-        specs = {name: rules.spec for name, rules in book.collections.items()}
-        await self.store.declare({**specs, **AUTH_COLLECTIONS})
-        self.guard.book = book
+        specs = {name: one.spec for name, one in rules.book.collections.items()}
+        await self.store.declare({**specs, **SYSTEM_COLLECTIONS})
+        self.guard.book = rules.book
+        self.function_guard.rules = rules.functions
 
     async def _other_protocols(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
@@ -121,8 +168,10 @@ class App:
         self.logs.start()
         try:
             await self.store.open()
-            await self.put_in_force(self.guard.book)
+            await self.put_in_force(self._rules)
             await self.auth.start()
+            await self.functions.start()
+            await self.releases.start()
         except BaseException:
             await self.stop()
             raise
@@ -144,6 +193,8 @@ class App:
             with suppress(asyncio.CancelledError):
                 await task
         self._tasks.clear()
+        await self.releases.stop()
+        await self.functions.stop()
         await self.auth.close()
         await self.store.close()
         if self._started:

@@ -14,11 +14,10 @@ import os
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final, Generic, Protocol, TypeAlias, TypeVar
 
 from baas.errors import ConfigurationError
 from baas.observe.metrics import Metrics
-from baas.rules.model import RuleBook
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +26,16 @@ _TICK_NS: Final = 100_000_000
 RELOADS: Final = "baas_rule_reloads_total"
 FAILURES: Final = "baas_rule_reload_failures_total"
 STALE: Final = "baas_rules_stale"
+
+
+class Rules(Protocol):
+    """All that is read from the folder. Equal texts have equal revisions."""
+
+    @property
+    def revision(self) -> str: ...
+
+
+R = TypeVar("R", bound=Rules)
 
 Stamp: TypeAlias = tuple[tuple[str, int, int, int], ...]
 
@@ -48,14 +57,14 @@ def _has_settled(stamp: Stamp, now: int) -> bool:
     return not any(now - _TICK_NS < changed <= now for _, changed, _, _ in stamp)
 
 
-class RuleWatcher:
+class RuleWatcher(Generic[R]):
     """`load` reads the folder (in a thread), `apply` declares the book and puts it in force."""
 
     def __init__(
         self,
         folder: Path,
-        load: Callable[[Path], RuleBook],
-        apply: Callable[[RuleBook], Awaitable[None]],
+        load: Callable[[Path], R],
+        apply: Callable[[R], Awaitable[None]],
         metrics: Metrics,
         revision: str,
         now_ns: Callable[[], int] = time.time_ns,

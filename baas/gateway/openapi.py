@@ -40,6 +40,7 @@ _WITH_BODY: Final = (Code.INVALID_ARGUMENT, Code.PAYLOAD_TOO_LARGE, Code.UNSUPPO
 _PATTERNS: Final[dict[str, dict[str, Any]]] = {
     "collection": {"type": "string", "pattern": "^[A-Za-z][A-Za-z0-9_-]{0,63}$"},
     "id": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"},
+    "name": {"type": "string", "pattern": "^[A-Za-z][A-Za-z0-9_-]{0,63}$"},
 }
 
 _IDEMPOTENCY_KEY: Final[dict[str, Any]] = {
@@ -88,6 +89,7 @@ def _parameters(route: Route) -> Any:
         }
         for name in _PARAMETER.findall(route.path)
     ]
+    found += route.query
     if route.idempotent:
         found.append(_IDEMPOTENCY_KEY)
     return found or None
@@ -106,6 +108,9 @@ def _responses(route: Route) -> Any:
     responses: dict[str, Any] = {
         "200": {"description": "OK", "content": {route.media: content}},
     }
+    if route.accepted is not None:
+        accepted = {"schema": _schema_of(route.accepted)}
+        responses["202"] = {"description": "Accepted", "content": {route.media: accepted}}
     by_status: dict[int, list[str]] = {}
     for code in dict.fromkeys(_codes(route)):
         by_status.setdefault(code.status, []).append(code.name)
@@ -152,7 +157,8 @@ def component_schemas(routes: Iterable[Route]) -> dict[str, Any]:
     """Every schema that the routes refer to."""
     kinds: list[Any] = [ProblemDocument]
     for route in routes:
-        kinds += [kind for kind in (route.body, route.answer) if kind is not None]
+        described = (route.body, route.answer, route.accepted)
+        kinds += [kind for kind in described if kind is not None]
     schemas = msgspec.json.schema_components(kinds, ref_template=_REF)[1]
     for schema in schemas.values():
         if "description" in schema:

@@ -53,6 +53,10 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     codes: tuple[Code, ...] = ()
     #: Whether Idempotency-Key counts here.
     idempotent: bool = False
+    #: Parameters of the query string, as OpenAPI describes them.
+    query: tuple[dict[str, Any], ...] = ()
+    #: A second good answer: 202 and what it holds.
+    accepted: Any = None
     documented: bool = True
 
 

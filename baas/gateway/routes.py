@@ -10,7 +10,8 @@ from typing import Any, Final
 from baas.database import bodies
 from baas.database.verbs import VERBS, Verb
 from baas.errors import Code
-from baas.gateway import admin, database, operations
+from baas.functions.invocations import Invocation
+from baas.gateway import admin, database, functions, operations
 from baas.gateway.auth import auth_routes
 from baas.gateway.route import Route
 from baas.settings import Settings
@@ -77,6 +78,50 @@ DATABASE: Final[tuple[Route, ...]] = (
         answer=bodies.TransactionAnswer,
         codes=(*_WRITING, Code.TRANSACTION_CONFLICT),
         idempotent=True,
+    ),
+)
+
+FUNCTIONS: Final[tuple[Route, ...]] = (
+    Route(
+        method="POST",
+        path="/v1/functions/{name:str}",
+        name="functions.call",
+        endpoint=functions.call_function,
+        access="anyone",
+        summary="Call a function",
+        description=(
+            "The body is the event, the answer the function's result. A function may answer with"
+            " problems of its own: a code that is not in this description, and any status of 400"
+            " and above."
+        ),
+        tag="functions",
+        body=Any,
+        answer=Any,
+        accepted=functions.Accepted,
+        codes=(
+            Code.NOT_FOUND,
+            Code.LIMIT_EXCEEDED,
+            Code.IDEMPOTENCY_MISMATCH,
+            Code.IDEMPOTENCY_IN_PROGRESS,
+            Code.FUNCTION_FAILED,
+            Code.FUNCTION_TIMEOUT,
+            Code.LOOP_DETECTED,
+            Code.NOT_SUPPORTED,
+        ),
+        idempotent=True,
+        query=functions.QUERY,
+    ),
+    Route(
+        method="GET",
+        path="/v1/functions/invocations/{id:str}",
+        name="functions.invocation",
+        endpoint=functions.get_invocation,
+        access="anyone",
+        summary="What became of an asynchronous call",
+        description="For its caller and for admin keys; nobody else can tell that it is there.",
+        tag="functions",
+        answer=Invocation,
+        codes=(Code.NOT_FOUND,),
     ),
 )
 
@@ -158,4 +203,4 @@ OPERATIONS: Final[tuple[Route, ...]] = (
 
 
 def all_routes(settings: Settings) -> tuple[Route, ...]:
-    return (*DATABASE, *auth_routes(settings.auth), *ADMIN, *OPERATIONS)
+    return (*DATABASE, *auth_routes(settings.auth), *FUNCTIONS, *ADMIN, *OPERATIONS)

@@ -15,6 +15,10 @@ import msgspec
 from baas.auth.service import AuthService
 from baas.clock import Clock
 from baas.database.explain import Explained
+from baas.functions.once import Once
+from baas.functions.releases import Releases
+from baas.functions.rules import FunctionGuard
+from baas.functions.service import FunctionService
 from baas.gateway.actor import Addresses, Callers
 from baas.gateway.cors import Cors
 from baas.gateway.ratelimit import RateLimit, network_of
@@ -22,6 +26,7 @@ from baas.guard import Guard
 from baas.observe.logs import LogWriter
 from baas.observe.metrics import Metrics
 from baas.ports.documents import MaybeAwaitable
+from baas.ports.jobs import JobQueue
 from baas.schema.actor import Actor
 from baas.settings import LimitSettings, Settings
 
@@ -87,6 +92,17 @@ class RateLimits:
         self.auth.take(network_of(ip))
 
 
+class Functions(msgspec.Struct, frozen=True, kw_only=True):
+    """Cloud functions: what runs them, what is in force, who may call, which calls were made
+    before. `jobs` is there once the store is open."""
+
+    service: FunctionService
+    releases: Releases
+    guard: FunctionGuard
+    once: Once
+    jobs: Callable[[], JobQueue]
+
+
 class Services(msgspec.Struct, frozen=True, kw_only=True):
     """Everything a route may use. `body_bytes` is the largest body, `public` the folder served at
     `/`, if there is one."""
@@ -103,6 +119,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     logs: LogWriter
     clock: Clock
     guard: Guard
+    functions: Functions
     rules_stale: Callable[[], bool]
     body_bytes: int
     public: Path | None = None

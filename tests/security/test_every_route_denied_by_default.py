@@ -54,6 +54,7 @@ def call(app: Harness, route: Route, token: str | None = None) -> Reply:
         "file:str": "docs.js",
         "provider:str": "x",
         "step:str": "x",
+        "name:str": "greet",
     }.items():
         path = path.replace(f"{{{name}}}", value)
     assert "{" not in path
@@ -152,7 +153,8 @@ def test_every_route_is_of_one_of_the_known_kinds() -> None:
             assert route.name in OPEN, route.name
         elif route.access == "anyone":
             known = SIGN_IN | NOT_YET | {"auth.refresh"}
-            assert route.tag == "database" or route.name in known, route.name
+            # Of functions: test_functions_denied_by_default.py.
+            assert route.tag in ("database", "functions") or route.name in known, route.name
         elif route.access == "admin":
             assert is_admin_path(route.path)
         else:
