@@ -80,6 +80,7 @@ class Assembly:
             initializers=tuple(self._initializer(extra) for extra in self._extras("initializer")),
             groups=self._groups(),
             aggregate=self._aggregate(),
+            config=self.bundle.config,
         )
 
     # -- functions --------------------------------------------------------------------------------
@@ -212,10 +213,6 @@ class Assembly:
         fault = ""
         if shares and isolation != "process":
             fault = f"'{name}' shares a worker (aggregate:), so its isolation must be process"
-        elif isolation == "inline" and not signature.is_async:
-            fault = "a function that is not async would block the gateway inline; use thread"
-        elif isolation == "thread" and signature.is_async:
-            fault = "an async function runs inline or in a process; thread is for plain ones"
         elif merged.get("memory") is not None and isolation != "process":
             fault = "a memory limit needs isolation: process"
         if fault:

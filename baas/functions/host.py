@@ -6,9 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from itertools import count
-from typing import Any, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
-from baas.database.service import DatabaseService
 from baas.errors import Code, Problem
 from baas.functions.context import Dispatch, Host
 from baas.functions.errors import Error
@@ -16,6 +15,10 @@ from baas.functions.model import Call, TriggerInfo
 from baas.ports.documents import DocumentReader, MaybeAwaitable, WriteInfo, resolve
 from baas.schema.actor import SERVER, Actor
 from baas.schema.values import Value
+
+if TYPE_CHECKING:
+    # Worker processes use this module, and not the service.
+    from baas.database.service import DatabaseService
 
 T = TypeVar("T")
 

@@ -338,7 +338,8 @@ class Release(_Record, frozen=True, kw_only=True):
 
     `hash` is the digest of its files and settings; `namespace` the package that its modules were
     imported under; `folder` the copy of its files that they were imported from. `aggregate` says
-    which functions share a worker process: name of the worker to names of functions.
+    which functions share a worker process: name of the worker to names of functions. `config` is
+    the bundle's, for worker processes to load the same release.
     """
 
     hash: str
@@ -351,6 +352,7 @@ class Release(_Record, frozen=True, kw_only=True):
     initializers: tuple[Initializer, ...] = ()
     groups: dict[str, Group] = {}
     aggregate: dict[str, tuple[str, ...]] = {}
+    config: dict[str, Any] = {}
 
     def with_trigger(self, kind: type[Any]) -> list[tuple[FunctionSpec, Any]]:
         """Every trigger of one type with its function, in the order of names."""

@@ -32,6 +32,7 @@ class Run:
     """One call in this worker. `on_loop`: the handler is not put in a thread, whatever it is."""
 
     __slots__ = (
+        "begun",
         "call",
         "context",
         "deadline",
@@ -68,6 +69,8 @@ class Run:
         self.loop = asyncio.get_running_loop()
         self.deadline = limit_of(call, spec)
         self.context: Context | None = None
+        #: Called when the function has started for this call, and its own time begins.
+        self.begun: Callable[[], None] | None = None
 
     async def result(self) -> Value:
         """What the call gives, as JSON. Raises what the function raised, TimedOut, or Refused."""
@@ -98,6 +101,8 @@ class Run:
             self.recording.phase("init", time.perf_counter() - began)
         self.deadline = limit_of(self.call, self.spec)
         self.context = None
+        if self.begun is not None:
+            self.begun()
 
     async def _within_limit(self, event: Any) -> Any:
         try:
