@@ -29,6 +29,7 @@ from baas.functions.events import (
     StorageEvent,
     TimerEvent,
 )
+from baas.functions.lifecycle import Proceed, Stage
 from baas.functions.model import Backoff, RetryPolicy
 
 __all__ = [
@@ -40,9 +41,11 @@ __all__ = [
     "Error",
     "HttpRequest",
     "Options",
+    "Proceed",
     "QueueEvent",
     "QueueMessage",
     "RetryPolicy",
+    "Stage",
     "StorageEvent",
     "TimerEvent",
     "before",

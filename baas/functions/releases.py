@@ -278,5 +278,7 @@ class Releases:
         self.registry.install({name: one.alias for name, one in stored.items()}, loaded)
 
     def _refuse(self, fault: ConfigurationError) -> None:
+        if str(fault) == self.error:
+            return
         self.error = str(fault)
         _log.error("functions not reloaded, the last good ones stay in force: %s", fault)
