@@ -95,8 +95,10 @@ def fault_of(raised: BaseException, folder: Path | None, redactor: Redactor) -> 
     return failed("The function failed.", failure)
 
 
-def failed(detail: str, failure: Failure | None = None) -> Fault:
-    return _fault("failed", Code.FUNCTION_FAILED, detail, failure)
+def failed(detail: str, failure: Failure | None = None, *, type: str = "WorkerEnded") -> Fault:
+    """FUNCTION_FAILED. `type` names what happened where no exception does."""
+    found = failure or Failure(type=type, message=detail)
+    return _fault("failed", Code.FUNCTION_FAILED, detail, found)
 
 
 def _fault(result: Result, code: Code, detail: str, failure: Failure | None) -> Fault:

@@ -11,15 +11,15 @@ from baas.clock import Clock
 from baas.database.service import DatabaseService
 from baas.functions.blocking import Watch
 from baas.functions.context import Dispatch
-from baas.functions.host import Kit, LocalHost, NoSecrets, SecretSource
+from baas.functions.host import Kit, NoSecrets, SecretSource
 from baas.functions.invoke import Invoker
-from baas.functions.model import Call
+from baas.functions.isolation.pool import Pools
+from baas.functions.model import Release
 from baas.functions.records import Line, Recording, Records
 from baas.functions.redact import Redactor
-from baas.functions.registry import Held, Registry
+from baas.functions.registry import Registry, Serving, close
 from baas.observe.logs import LogWriter
 from baas.ports.documents import DocumentStore
-from baas.schema.values import Value
 
 
 class FunctionService:
@@ -38,16 +38,18 @@ class FunctionService:
         self._kit: Final = Kit(database, secrets or NoSecrets())
         self._logs = logs
         self._redactor: tuple[Any, Redactor] = (None, Redactor())
-        self.registry: Final = Registry()
+        self.registry: Final = Registry(self._retire)
+        self.registry.listeners.append(self._warm)
         self.records: Final = Records(store, clock, self.redactor)
         self.watch: Final = Watch()
+        self.workers: Final = Pools(self._kit.secrets.current)
         self.invoker: Final = Invoker(
             self.registry,
             self._kit,
             self.records,
             clock,
             self.redactor,
-            _NoWorkers(),
+            self.workers,
             self.watch,
             None if logs is None else self._tell,
         )
@@ -70,9 +72,18 @@ class FunctionService:
     async def stop(self) -> None:
         """Closes what has no calls left and writes the last records. Safe to call twice."""
         await self.registry.close()
+        await self.workers.close()
         self.watch.stop()
         self.invoker.threads.close()
         await self.records.stop()
+
+    async def _retire(self, serving: Serving) -> None:
+        await self.workers.close(serving.release.hash)
+        await close(serving)
+
+    def _warm(self, release: Release | None) -> None:
+        if release is not None:
+            self.workers.warm(release)
 
     def redactor(self) -> Redactor:
         """For the secrets as they are now."""
@@ -94,8 +105,3 @@ def _own_names(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 _TAKEN: Final = frozenset(("level", "message", "stack", "time", "logger", "id", "trace"))
-
-
-class _NoWorkers:
-    async def run(self, held: Held, call: Call, host: LocalHost, recording: Recording) -> Value:
-        raise NotImplementedError

@@ -47,6 +47,8 @@ _log: Final = logging.getLogger("baas.functions")
 _RESERVED: Final = 192 * 1024**2
 _LEAST_ROOM: Final = 16 * 1024**2
 _PR_SET_PDEATHSIG: Final = 1
+#: Made beforehand: there may be no room for it when it is needed.
+OUT_OF_MEMORY: Final = failed("The function ran out of memory.", type="MemoryError")
 #: The call whose code runs now, for what it prints.
 _CURRENT: Final[ContextVar[Recording | None]] = ContextVar("baas_worker_call", default=None)
 
@@ -150,7 +152,7 @@ class Worker:
         except asyncio.CancelledError:
             self._done(n, run, None, failed("The call was given up."))
         except MemoryError:
-            self._done(n, run, None, failed("The function ran out of memory."), spent=True)
+            self._done(n, run, None, OUT_OF_MEMORY, spent=True)
         except (Exception, SystemExit) as raised:
             fault = fault_of(raised, run.life.release.folder, self._redactor)
             # What has not started well is not started again in the same process.
