@@ -234,6 +234,6 @@ class JobQueue(Protocol):
     def purge(
         self, before_ms: int, *, queue: str | None = None, at_most: int | None = None
     ) -> Awaitable[int]:
-        """Removes settled jobs (of one queue) last changed before this time, and the oldest of
-        those over `at_most`; how many."""
+        """Removes settled jobs (of one queue) last changed before this time, those that nobody
+        holds and that were overdue before it, and the oldest settled over `at_most`; how many."""
         ...

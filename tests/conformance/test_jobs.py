@@ -457,6 +457,18 @@ async def test_retention_removes_what_was_settled_long_ago(jobs, new, clock) -> 
     ]  # fmt: skip
 
 
+async def test_retention_removes_what_nobody_ever_claimed(jobs, new, clock) -> None:
+    due = clock.now_ms()
+    await jobs.add(
+        [new("left", queue="unread", expires_ms=due + 1000), new("kept", queue="unread")]
+    )
+    await jobs.begin(new("crashed", queue="records", expires_ms=due + 1000), LEASE)
+    clock.advance(2 * LEASE)
+    assert await jobs.purge(due) == 0
+    assert await jobs.purge(clock.now_ms()) == 2
+    assert await state(jobs, "kept") is JobState.ENQUEUED
+
+
 async def test_retention_keeps_no_more_than_asked(jobs, new, clock) -> None:
     for name in ("a", "b", "c"):
         job, _ = await jobs.begin(new(name, queue="records"), LEASE)

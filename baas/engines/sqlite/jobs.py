@@ -347,6 +347,9 @@ class SqliteJobs:
         among, params = ("1", ()) if queue is None else ("queue=?", (queue,))
         old = f"{sql.IS_SETTLED} AND updated<? AND {among}"
         removed = await self._purge(old, (before_ms, *params))
+        # What nobody ever claims: it is long overdue, and nobody holds it.
+        left = f"{sql.OPEN} AND expires<? AND (ready IS NULL OR ready<=?) AND {among}"
+        removed += await self._purge(left, (before_ms, self._clock.now_ms(), *params))
         if at_most is not None:
             text = f"SELECT max(0,count(*)-?) FROM baas_jobs WHERE {sql.IS_SETTLED} AND {among}"
             while over := (await self._rows(text, (at_most, *params)))[0][0]:

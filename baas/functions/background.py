@@ -1,0 +1,209 @@
+"""Everything of functions that happens without a caller waiting, put together.
+
+`app.py` makes one beside the FunctionService, gives it to that as its `dispatch`, starts it after
+the store and the registry and stops it before them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Final, Protocol
+
+from baas.clock import Clock
+from baas.errors import Code, Problem
+from baas.functions.answers import Answers
+from baas.functions.context import check_delay
+from baas.functions.deadletters import Invocations
+from baas.functions.delivery import CallRunner, Invoke, Settlement
+from baas.functions.destinations import CALLS, WEBHOOKS, Message, call_job, message_job
+from baas.functions.host import SecretSource, uid_behind
+from baas.functions.model import MAX_DEPTH, Call, FunctionSpec, Release
+from baas.functions.outbound import AT_ONCE, Guarded, WebhookRunner
+from baas.functions.pump import Pump
+from baas.functions.queues import Queues
+from baas.functions.registry import Registry, caller_of
+from baas.functions.triggers import events
+from baas.functions.triggers.documents import Follower, Source
+from baas.functions.triggers.timers import Timers
+from baas.ports.jobs import JobQueue, NewJob
+from baas.schema.values import Value
+from baas.settings import Settings, parse_networks
+
+_log: Final = logging.getLogger("baas.functions")
+#: Seconds between two rounds of housekeeping.
+_INTERVAL: Final = 15.0
+_DAY_MS: Final = 86_400_000
+
+
+class Backing(Source, Protocol):
+    """The parts of the store that this needs."""
+
+    @property
+    def jobs(self) -> JobQueue: ...
+
+
+class Background:
+    """Implements `context.Dispatch`. `answers` keeps the answers to Idempotency-Keys,
+    `invocations` shows, stops and redrives."""
+
+    def __init__(
+        self,
+        store: Backing,
+        registry: Registry,
+        invoke: Invoke,
+        secrets: SecretSource,
+        clock: Clock,
+        settings: Settings,
+        guarded: Guarded | None = None,
+    ) -> None:
+        self._store = store
+        self._registry = registry
+        self._invoke = invoke
+        self._secrets = secrets
+        self._clock = clock
+        self._settings = settings
+        self._guarded = guarded or Guarded(parse_networks(settings.jobs.webhook_private))
+        self._started = False
+
+    def _make(self) -> None:
+        """Once the store is open: its parts are made then."""
+        self._jobs = jobs = self._store.jobs
+        clock, settings = self._clock, self._settings
+        settlement = Settlement(jobs, clock, self._functions)
+        calls = CallRunner(jobs, self._invoke, self._functions, settlement, clock)
+        self._webhooks = WebhookRunner(
+            settlement,
+            self._secrets.current,
+            clock,
+            self._guarded,
+            timeout=settings.jobs.webhook_timeout,
+            source=f"/apps/{settings.app.name}",
+        )
+        self._pumps = (
+            Pump(jobs, (CALLS,), calls.run, at_once=settings.jobs.concurrency),
+            Pump(jobs, (WEBHOOKS,), self._webhooks.run, at_once=AT_ONCE),
+        )
+        self._queues = Queues(jobs, self._invoke, self._functions, settlement, clock)
+        self._timers = Timers(jobs, clock)
+        self._follower = Follower(self._store, jobs, clock)
+        self.answers: Answers = Answers(jobs, clock, settings.limits)
+        self.invocations: Invocations = Invocations(
+            jobs, self._functions, clock, self._pumps[0].hasten
+        )
+
+    async def start(self) -> None:
+        self._make()
+        self._started = True
+        await self._jobs.recover()
+        self._registry.listeners.append(self._fit)
+        primary = self._registry.primary
+        self._fit(primary.release if primary else None)
+        for pump in self._pumps:
+            pump.start()
+        self._timers.start()
+        self._follower.start()
+        loop = asyncio.get_running_loop()
+        self._keeper = loop.create_task(self._keep(), name="baas-jobs-keeper")
+
+    async def stop(self) -> None:
+        """Takes up nothing more, lets what runs end in time, hands the rest back. Safe twice."""
+        if not self._started:
+            return
+        self._started = False
+        self._registry.listeners.remove(self._fit)
+        self._keeper.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._keeper
+        await asyncio.gather(self._timers.stop(), self._follower.stop())
+        drain = self._settings.server.drain_seconds
+        await asyncio.gather(*(pump.stop(drain) for pump in self._pumps), self._queues.stop(drain))
+        self._webhooks.close()
+
+    def _fit(self, release: Release | None) -> None:
+        self._timers.fit(release)
+        self._follower.fit(release)
+        self._queues.fit(release, self._settings.server.drain_seconds)
+
+    def _functions(self) -> Mapping[str, FunctionSpec]:
+        primary = self._registry.primary
+        return primary.release.functions if primary else {}
+
+    # -- Dispatch ----------------------------------------------------------------------------------
+
+    def job_of(self, call: Call, delay: float = 0.0) -> NewJob:
+        """The job of an asynchronous call, to be added by `answers.once`; its id is the
+        invocation's. NOT_FOUND, LOOP_DETECTED, and INVALID_ARGUMENT for a bad delay."""
+        try:
+            check_delay(delay)
+        except ValueError as fault:
+            raise Problem(Code.INVALID_ARGUMENT, str(fault)) from None
+        _check_depth(call.depth)
+        _, spec = self._registry.current(call.function, caller_of(call), call.alias)
+        return call_job(call, now_ms=self._clock.now_ms(), policy=spec.retries, delay=delay)
+
+    async def enqueue(self, call: Call, delay: float = 0.0) -> str:
+        job = self.job_of(call, delay)
+        await self._jobs.add((job,))
+        return job.id
+
+    async def emit(self, type: str, data: Value, origin: Call) -> None:
+        _check_depth(origin.depth + 1)
+        now = self._clock.now_ms()
+        event = events.own_event(type, data, function=origin.function, now_ms=now)
+        await self._publish(event, uid_behind(origin), origin.depth)
+
+    async def publish(self, event: events.CloudEvent, actor: str | None) -> int:
+        """An event from outside; how many functions it newly started. A repeat starts none."""
+        return await self._publish(event, actor, 0)
+
+    async def _publish(self, event: events.CloudEvent, actor: str | None, depth: int) -> int:
+        primary = self._registry.primary
+        found = events.jobs_of(
+            event,
+            primary.release if primary else None,
+            actor=actor,
+            depth=depth,
+            now_ms=self._clock.now_ms(),
+        )
+        return len(await self._jobs.add(found)) if found else 0
+
+    async def send(
+        self, queue: str, body: Value, *, delay: float, ordering: str | None, origin: Call
+    ) -> str:
+        _check_depth(origin.depth + 1)
+        job = message_job(
+            queue,
+            Message(body=body, actor=uid_behind(origin)),
+            now_ms=self._clock.now_ms(),
+            delay=delay,
+            ordering=ordering,
+            depth=origin.depth + 1,
+        )
+        await self._jobs.add((job,))
+        return job.id
+
+    # -- housekeeping ------------------------------------------------------------------------------
+
+    async def _keep(self) -> None:
+        while True:
+            await asyncio.sleep(_INTERVAL)
+            try:
+                await self.keep_once()
+            except Problem as problem:
+                _log.error("housekeeping of jobs will be tried again: %s", problem)
+
+    async def keep_once(self) -> None:
+        """One round: leases of the dead end, what is older than the settings say goes."""
+        await self._jobs.recover()
+        before = self._clock.now_ms() - self._settings.jobs.keep_days * _DAY_MS
+        await self._jobs.purge(before)
+        await self.answers.purge()
+
+
+def _check_depth(depth: int) -> None:
+    if depth >= MAX_DEPTH:
+        detail = f"Calls and triggers form a chain of {MAX_DEPTH}."
+        raise Problem(Code.LOOP_DETECTED, detail)

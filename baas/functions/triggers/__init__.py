@@ -1,0 +1,1 @@
+"""What starts functions beside their callers: the change feed, events, webhooks, timers."""

@@ -1,0 +1,226 @@
+"""Documents that were changed, and accounts: the change feed, followed by one gateway at a time.
+
+The feed's cursor is kept by the job queue and moves in the same step that adds the jobs of what
+lies behind it: so no event is lost and none counts twice, whoever dies when.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any, Final, Protocol
+
+from baas.clock import Clock
+from baas.errors import Problem
+from baas.functions.destinations import call_job
+from baas.functions.model import Call, DocumentTrigger, FunctionSpec, Release, TriggerInfo
+from baas.functions.triggers.auth import AuthEvents
+from baas.ports.changes import ChangeEvent, ChangeFeed, CursorTooOld
+from baas.ports.documents import MaybeAwaitable, resolve
+from baas.ports.jobs import JobQueue, NewJob
+from baas.query.evaluate import matches
+from baas.schema.values import Document, date_from_ms, decode
+
+_log: Final = logging.getLogger("baas.functions")
+#: The mark of the cursor, and the name under which gateways agree on a follower.
+FOLLOWER: Final = "documents"
+#: Events that are read and answered for in one step.
+BATCH: Final = 200
+#: How long a gateway leads without a sign of life.
+LEAD_SECONDS: Final = 10.0
+_LOOK_SECONDS: Final = 1.0
+#: A cursor with nothing to do behind it is written down this often, in events.
+_SAVE_EVERY: Final = 2_000
+
+
+class Source(Protocol):
+    """The part of the store that is followed."""
+
+    @property
+    def feed(self) -> ChangeFeed: ...
+
+    def get(self, collection: str, id: str) -> MaybeAwaitable[bytes | None]: ...
+
+
+class Follower:
+    """Adds a job for each trigger of the release in force that an event of the feed meets."""
+
+    def __init__(self, source: Source, jobs: JobQueue, clock: Clock) -> None:
+        self._feed = source.feed
+        self._jobs = jobs
+        self._clock = clock
+        self._auth = AuthEvents(source.get)
+        self._triggers: dict[str, list[tuple[FunctionSpec, DocumentTrigger]]] = {}
+        #: Where the mark is, and how far this gateway has read.
+        self._saved: str | None = None
+        self._cursor: str | None = None
+        self._unsaved = 0
+        self._task: asyncio.Task[None] | None = None
+
+    def fit(self, release: Release | None) -> None:
+        self._triggers = {}
+        for spec, trigger in [] if release is None else release.with_trigger(DocumentTrigger):
+            self._triggers.setdefault(trigger.collection, []).append((spec, trigger))
+        self._auth.fit(release)
+
+    def start(self) -> None:
+        self._task = asyncio.get_running_loop().create_task(self._run(), name="baas-follower")
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            with suppress(Problem):
+                await self.save()
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                if not await self._jobs.lead(FOLLOWER, LEAD_SECONDS):
+                    self._cursor = None
+                    await asyncio.sleep(_LOOK_SECONDS)
+                    continue
+                await self._lead()
+            except Problem as problem:
+                _log.error("the change feed cannot be followed: %s", problem)
+                await asyncio.sleep(_LOOK_SECONDS)
+            except Exception:
+                _log.exception("the change feed could not be followed")
+                self._cursor = None
+                await asyncio.sleep(_LOOK_SECONDS)
+
+    async def _lead(self) -> None:
+        """Follows until the lead has to be asked for again."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + LEAD_SECONDS / 2
+        while (left := until - loop.time()) > 0:
+            if not await self.step():
+                assert self._cursor is not None
+                await self._feed.wait(self._cursor, min(left, _LOOK_SECONDS))
+
+    # -- one step ----------------------------------------------------------------------------------
+
+    async def step(self) -> bool:
+        """Answers for some events; whether there were any."""
+        if self._cursor is None:
+            await self._resume()
+        assert self._cursor is not None
+        try:
+            events = await resolve(self._feed.read(self._cursor, BATCH))
+        except CursorTooOld:
+            await self._skip()
+            return True
+        if not events:
+            return False
+        jobs = await self.jobs_of(events)
+        self._cursor = events[-1].cursor
+        self._unsaved += len(events)
+        if jobs or self._unsaved >= _SAVE_EVERY:
+            await self.save(jobs)
+        return True
+
+    async def _resume(self) -> None:
+        self._saved = await resolve(self._jobs.mark(FOLLOWER))
+        self._cursor = self._saved
+        if self._cursor is None:
+            self._cursor = await resolve(self._feed.head())
+            await self.save()
+
+    async def save(self, jobs: Sequence[NewJob] = ()) -> None:
+        """Writes down how far this gateway is, with the jobs of what lies before."""
+        if self._cursor is None or self._cursor == self._saved:
+            return
+        if await self._jobs.advance(FOLLOWER, self._saved, self._cursor, jobs):
+            self._saved = self._cursor
+            self._unsaved = 0
+        else:
+            self._cursor = None  # another gateway has been here: begin where it stands
+
+    async def _skip(self) -> None:
+        """Goes on at the head: what lies between is no longer kept, and its triggers never run."""
+        old, self._cursor = self._cursor, await resolve(self._feed.head())
+        _log.error(
+            "changes between %s and %s are no longer in the feed: their triggers were not run;"
+            " see database.feed_keep_hours",
+            old,
+            self._cursor,
+        )
+        await self.save()
+
+    # -- from events to jobs -----------------------------------------------------------------------
+
+    async def jobs_of(self, events: Sequence[ChangeEvent]) -> list[NewJob]:
+        """The jobs that events call for, in their order."""
+        found: list[NewJob] = []
+        for event in events:
+            for spec, trigger in self._triggers.get(event.collection, ()):
+                if (call := _call(spec, trigger, event)) is not None:
+                    found.append(self._job(spec, call, event))
+            for spec, call in await self._auth.calls(event):
+                found.append(self._job(spec, call, event))
+        return found
+
+    def _job(self, spec: FunctionSpec, call: Call, event: ChangeEvent) -> NewJob:
+        text = f"{event.cursor}\0{spec.name}\0{call.trigger.kind}\0{call.trigger.details}"
+        id = f"feed-{hashlib.sha256(text.encode()).hexdigest()[:40]}"
+        return call_job(call, now_ms=self._clock.now_ms(), policy=spec.retries, id=id)
+
+
+def _call(spec: FunctionSpec, trigger: DocumentTrigger, event: ChangeEvent) -> Call | None:
+    """The call of a trigger that meets this event."""
+    if trigger.operation not in ("write", event.operation):
+        return None
+    before = None if event.before is None else decode(event.before)
+    after = None if event.after is None else decode(event.after)
+    asked = after if after is not None else before
+    if asked is None or not matches(trigger.where, asked):
+        return None
+    details = {"collection": trigger.collection, "operation": trigger.operation}
+    if trigger.raw_where is not None:
+        details["where"] = trigger.raw_where  # type: ignore[assignment]
+    return Call(
+        function=spec.name,
+        event=document_event(event, before, after),
+        trigger=TriggerInfo(kind="database", details=details),
+        depth=event.depth + 1,
+    )
+
+
+def document_event(
+    event: ChangeEvent, before: Document | None, after: Document | None
+) -> dict[str, Any]:
+    """A change as functions see it: `events.DocumentEvent` on the wire. Fields are top-level."""
+    updated: dict[str, Any] = {}
+    removed: list[str] = []
+    if before is not None and after is not None:
+        updated = {
+            name: value
+            for name, value in after.items()
+            if name not in before or not _same(before[name], value)
+        }
+        removed = [name for name in before if name not in after]
+    return {
+        "collection": event.collection,
+        "operation": event.operation,
+        "documentId": event.id,
+        "document": after,
+        "before": before,
+        "updatedFields": updated,
+        "removedFields": removed,
+        "time": date_from_ms(event.time),
+        "actor": event.actor,
+    }
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Equal as JSON is: true is not 1."""
+    if type(one) is bool or type(other) is bool:
+        return one is other
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_same, one, other))
+    return bool(one == other)
