@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from baas.engines.sqlite.store import SqliteStore
+from baas.ports.documents import resolve
 from baas.schema.values import decode
 from tests.support.gateway import (
     Gateway,
@@ -71,8 +72,7 @@ async def replay(data: Path, start: str) -> None:
         images: dict[tuple[str, str], bytes | None] = {}
         transactions: list[str] = []
         cursor = start
-        while events := store.feed.read(cursor):
-            assert isinstance(events, list)
+        while events := await resolve(store.feed.read(cursor)):
             for event in events:
                 place = event.collection, event.id
                 assert images.get(place) == event.before
