@@ -9,7 +9,7 @@ from typing import Final
 import apsw
 
 from baas.engines.sqlite import schema
-from baas.engines.sqlite.connection import FILE, open_connection
+from baas.engines.sqlite.connection import FILE, create_private, open_connection
 from baas.engines.sqlite.lock import WRITER, FileLock, own_folder
 from baas.engines.sqlite.migrate import check_application, prepare_folder
 from baas.errors import ConfigurationError
@@ -94,6 +94,7 @@ def _check_integrity(connection: apsw.Connection, path: Path) -> None:
 
 def _copy(source: apsw.Connection, path: Path) -> None:
     path.unlink(missing_ok=True)
+    create_private(path)
     target = apsw.Connection(str(path))
     try:
         with target.backup("main", source, "main") as work:

@@ -119,6 +119,7 @@ _FUNCTIONS: Final[tuple[tuple[str, Any, int], ...]] = (
 
 def open_connection(path: Path, durability: Durability = "full") -> apsw.Connection:
     """A connection with the kit's pragmas; creates the file. apsw.Error where it cannot."""
+    create_private(path)
     connection = apsw.Connection(str(path), statementcachesize=_STATEMENTS)
     try:
         for name, function, arguments in _FUNCTIONS:
@@ -130,6 +131,16 @@ def open_connection(path: Path, durability: Durability = "full") -> apsw.Connect
         connection.close()
         raise
     return connection
+
+
+def create_private(path: Path) -> None:
+    """An empty file for its owner's eyes alone, which SQLite then fills: it holds password hashes.
+    The log and index files beside it get the same mode.
+
+    A file that is there is not touched: closing it would drop this process's locks on it.
+    """
+    if not path.exists():
+        path.touch(mode=0o600)
 
 
 def set_pragmas(connection: apsw.Connection, durability: Durability) -> None:

@@ -10,7 +10,7 @@ from typing import Final
 import apsw
 
 from baas.engines.sqlite import schema
-from baas.engines.sqlite.connection import FILE, Durability, open_connection
+from baas.engines.sqlite.connection import FILE, Durability, create_private, open_connection
 from baas.engines.sqlite.jobtables import create_job_tables
 from baas.engines.sqlite.lock import FileLock
 from baas.errors import ConfigurationError
@@ -83,6 +83,7 @@ def check_application(connection: apsw.Connection, path: Path) -> None:
 
 def _keep_copy(connection: apsw.Connection, path: Path) -> None:
     path.unlink(missing_ok=True)
+    create_private(path)
     copy = apsw.Connection(str(path))
     try:
         with copy.backup("main", connection, "main") as work:
