@@ -31,6 +31,7 @@ from baas.functions.events import (
 )
 from baas.functions.lifecycle import Proceed, Stage
 from baas.functions.model import Backoff, RetryPolicy
+from baas.functions.transactions import Transaction
 
 __all__ = [
     "AuthEvent",
@@ -48,6 +49,7 @@ __all__ = [
     "Stage",
     "StorageEvent",
     "TimerEvent",
+    "Transaction",
     "before",
     "event",
     "hook",

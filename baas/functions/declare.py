@@ -79,9 +79,11 @@ def _checked_cron(text: Any) -> str:
     if not isinstance(text, str):
         raise ValueError(f"a cron expression is a text like '30 2 * * MON-FRI', not {text!r}")
     try:
-        CronSim(text, _EPOCH)
+        next(CronSim(text, _EPOCH))
     except CronSimError as fault:
         raise ValueError(f"{text!r} is no cron expression: {fault}") from None
+    except StopIteration:
+        raise ValueError(f"the time of {text!r} never comes") from None
     return text
 
 
