@@ -22,6 +22,7 @@ from baas.auth.service import AuthService
 from baas.clock import Clock, SystemClock
 from baas.database.service import DatabaseService
 from baas.engines.sqlite.store import SqliteStore
+from baas.functions.background import Background
 from baas.functions.once import Once
 from baas.functions.records import RECORD_COLLECTIONS
 from baas.functions.releases import Releases
@@ -91,6 +92,15 @@ class App:
         self.auth: Final = AuthService(self.store, settings, clock, secret)
         self.database: Final = DatabaseService(self.store, self.guard, settings, clock, secret)
         self.functions: Final = FunctionService(self.store, self.database, clock, logs=logs)
+        self.background: Final = Background(
+            self.store,
+            self.functions.registry,
+            self.functions.invoke,
+            self.functions.secrets,
+            clock,
+            settings,
+        )
+        self.functions.dispatch = self.background
         self.function_guard: Final = FunctionGuard(self._rules.functions, self.store)
         self.releases: Final = Releases(
             folder,
@@ -172,6 +182,7 @@ class App:
             await self.auth.start()
             await self.functions.start()
             await self.releases.start()
+            await self.background.start()
         except BaseException:
             await self.stop()
             raise
@@ -193,6 +204,7 @@ class App:
             with suppress(asyncio.CancelledError):
                 await task
         self._tasks.clear()
+        await self.background.stop()
         await self.releases.stop()
         await self.functions.stop()
         await self.auth.close()

@@ -14,9 +14,8 @@ from typing import Final, Protocol
 
 from baas.clock import Clock
 from baas.errors import Code, Problem
-from baas.functions.answers import Answers
 from baas.functions.context import check_delay
-from baas.functions.deadletters import Invocations
+from baas.functions.deadletters import DeadLetters
 from baas.functions.delivery import CallRunner, Invoke, Settlement
 from baas.functions.destinations import CALLS, WEBHOOKS, Message, call_job, message_job
 from baas.functions.host import SecretSource, uid_behind
@@ -28,7 +27,7 @@ from baas.functions.registry import Registry, caller_of
 from baas.functions.triggers import events
 from baas.functions.triggers.documents import Follower, Source
 from baas.functions.triggers.timers import Timers
-from baas.ports.jobs import JobQueue, NewJob
+from baas.ports.jobs import JobQueue
 from baas.schema.values import Value
 from baas.settings import Settings, parse_networks
 
@@ -46,8 +45,7 @@ class Backing(Source, Protocol):
 
 
 class Background:
-    """Implements `context.Dispatch`. `answers` keeps the answers to Idempotency-Keys,
-    `invocations` shows, stops and redrives."""
+    """Implements `context.Dispatch`. `letters`, once started, lists, stops and redrives jobs."""
 
     def __init__(
         self,
@@ -89,10 +87,7 @@ class Background:
         self._queues = Queues(jobs, self._invoke, self._functions, settlement, clock)
         self._timers = Timers(jobs, clock)
         self._follower = Follower(self._store, jobs, clock)
-        self.answers: Answers = Answers(jobs, clock, settings.limits)
-        self.invocations: Invocations = Invocations(
-            jobs, self._functions, clock, self._pumps[0].hasten
-        )
+        self.letters: DeadLetters = DeadLetters(jobs, self._functions, clock, self._pumps[0].hasten)
 
     async def start(self) -> None:
         self._make()
@@ -133,19 +128,16 @@ class Background:
 
     # -- Dispatch ----------------------------------------------------------------------------------
 
-    def job_of(self, call: Call, delay: float = 0.0) -> NewJob:
-        """The job of an asynchronous call, to be added by `answers.once`; its id is the
-        invocation's. NOT_FOUND, LOOP_DETECTED, and INVALID_ARGUMENT for a bad delay."""
+    async def enqueue(self, call: Call, delay: float = 0.0) -> str:
+        """Its invocation id, once that is durable: the call's own where it has one, so that one
+        which is sent twice runs once. NOT_FOUND, LOOP_DETECTED, INVALID_ARGUMENT for the delay."""
         try:
             check_delay(delay)
         except ValueError as fault:
             raise Problem(Code.INVALID_ARGUMENT, str(fault)) from None
         _check_depth(call.depth)
         _, spec = self._registry.current(call.function, caller_of(call), call.alias)
-        return call_job(call, now_ms=self._clock.now_ms(), policy=spec.retries, delay=delay)
-
-    async def enqueue(self, call: Call, delay: float = 0.0) -> str:
-        job = self.job_of(call, delay)
+        job = call_job(call, now_ms=self._clock.now_ms(), policy=spec.retries, delay=delay)
         await self._jobs.add((job,))
         return job.id
 
@@ -200,7 +192,6 @@ class Background:
         await self._jobs.recover()
         before = self._clock.now_ms() - self._settings.jobs.keep_days * _DAY_MS
         await self._jobs.purge(before)
-        await self.answers.purge()
 
 
 def _check_depth(depth: int) -> None:

@@ -1,14 +1,14 @@
-"""Invocations as they are shown, stopped and, where they failed for good, driven again."""
+"""What was to be done asynchronously: listed, stopped and, where it failed for good, redriven."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import msgspec
 
 from baas.clock import Clock
-from baas.errors import Problem, not_found
+from baas.errors import not_found
 from baas.functions.delivery import Functions
 from baas.functions.destinations import CALL, MESSAGE, MESSAGE_MS, WEBHOOK, WEBHOOK_MS
 from baas.functions.model import Call, RetryPolicy
@@ -25,39 +25,31 @@ MAX_PAGE: Final = 1000
 _CALLS: Final = msgspec.json.Decoder(Call)
 
 
-class Invocations:
+class DeadLetters:
     """`hasten` tells this process's workers of a stop, so that they need not find it out."""
 
     def __init__(
-        self, jobs: JobQueue, functions: Functions, clock: Clock, hasten: Any = lambda id: None
+        self,
+        jobs: JobQueue,
+        functions: Functions,
+        clock: Clock,
+        hasten: Callable[[str], None] = lambda id: None,
     ) -> None:
         self._jobs = jobs
         self._functions = functions
         self._clock = clock
         self._hasten = hasten
 
-    async def show(self, id: str, actor: Actor) -> dict[str, Any]:
-        """`invocationId function state attempts createTime updateTime history`, and `result` or
-        `error`. NOT_FOUND for all but the caller and admins, whether it is there or not."""
-        job = await self._visible(id, actor)
-        return shown(job, admin=_is_admin(actor))
-
-    async def stop(self, id: str, actor: Actor) -> dict[str, Any]:
-        """Asks for its stop; the invocation as it then stands."""
-        await self._visible(id, actor)
-        if await self._jobs.stop(id) is JobState.STOPPING:
-            self._hasten(id)
-        return await self.show(id, actor)
-
-    async def _visible(self, id: str, actor: Actor) -> Job:
+    async def stop(self, id: str, actor: Actor) -> JobState:
+        """Asks a job to stop; the state that it is in then. Not begun, it is STOPPED; running, it
+        is STOPPING until its function has ended. NOT_FOUND for all but its caller and admins."""
         job = await resolve(self._jobs.get(id))
-        if job is None or job.kind not in SHOWN:
-            raise _unknown()
-        if not _is_admin(actor) and (actor.uid is None or job.owner != actor.uid):
-            raise _unknown()
-        return job
-
-    # -- for admins --------------------------------------------------------------------------------
+        if job is None or job.kind not in SHOWN or not _may_see(job, actor):
+            raise not_found("There is no such invocation.")
+        state = await self._jobs.stop(id)
+        if state is JobState.STOPPING:
+            self._hasten(id)
+        return state or job.state
 
     async def list(
         self,
@@ -74,7 +66,7 @@ class Invocations:
                 queue=queue, kind=kind, states=states, before=before, limit=min(limit, MAX_PAGE)
             )
         )
-        jobs = [shown(job, admin=True) for job in found if job.kind in SHOWN]
+        jobs = [shown(job) for job in found if job.kind in SHOWN]
         return {"jobs": jobs, "next": found[-1].id if len(found) == limit else None}
 
     async def redrive(self, id: str) -> dict[str, Any]:
@@ -86,7 +78,7 @@ class Invocations:
         if not await self._jobs.redrive(id, expires):
             raise not_found("There is no such dead letter.")
         again = await resolve(self._jobs.get(id))
-        return shown(again or job, admin=True)
+        return shown(again or job)
 
     def _age_ms(self, job: Job) -> int:
         """How long it may be tried this time."""
@@ -96,29 +88,26 @@ class Invocations:
         return round((spec.retries if spec else RetryPolicy()).max_age * 1000)
 
 
-def shown(job: Job, *, admin: bool) -> dict[str, Any]:
-    """A job for its caller; admins see its payload and the class of its error as well."""
+def shown(job: Job) -> dict[str, Any]:
+    """A job as admins see it, payload included: a call, a message of a queue, a webhook."""
     told: dict[str, Any] = {
-        "invocationId": job.id,
+        "id": job.id,
+        "kind": job.kind,
+        "queue": job.queue,
         "state": job.state.value,
         "attempts": job.attempt,
         "createTime": date_from_ms(job.created_ms),
         "updateTime": date_from_ms(job.updated_ms),
-        "dueTime": date_from_ms(job.due_ms),
+        "due": date_from_ms(job.due_ms),
+        "owner": job.owner,
+        "depth": job.depth,
+        "payload": msgspec.json.decode(job.payload),
         "history": [_stamp(*entry) for entry in job.history],
     }
-    payload = msgspec.json.decode(job.payload)
-    if job.kind == CALL:
-        told["function"] = payload["function"]
-    if job.state is JobState.SUCCEEDED:
-        told["result"] = None if job.result is None else msgspec.Raw(job.result)
+    if job.result is not None:
+        told["result"] = msgspec.Raw(job.result)
     if job.error is not None:
-        told["error"] = {"code": job.error.get("code"), "detail": job.error.get("detail")}
-    if admin:
-        told |= {"kind": job.kind, "queue": job.queue, "owner": job.owner, "depth": job.depth}
-        told["payload"] = payload
-        if job.error is not None:
-            told["error"] = job.error
+        told["error"] = job.error
     return told
 
 
@@ -127,9 +116,7 @@ def _stamp(state: str, time_ms: int, reason: str | None) -> dict[str, Any]:
     return stamp if reason is None else {**stamp, "reason": reason}
 
 
-def _is_admin(actor: Actor) -> bool:
-    return actor.trusted or actor.key is not None
-
-
-def _unknown() -> Problem:
-    return not_found("There is no such invocation.")
+def _may_see(job: Job, actor: Actor) -> bool:
+    if actor.trusted or actor.key is not None:
+        return True
+    return actor.uid is not None and job.owner == actor.uid

@@ -58,6 +58,10 @@ class FunctionService:
         self.enqueue: Final = self.invoker.enqueue
 
     @property
+    def secrets(self) -> SecretSource:
+        return self._kit.secrets
+
+    @property
     def dispatch(self) -> Dispatch | None:
         return self._kit.dispatch
 
