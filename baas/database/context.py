@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from hashlib import blake2b
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -21,6 +21,9 @@ from baas.schema.actor import Actor
 from baas.schema.validate import SchemaValidator
 from baas.schema.values import Document, Value, date_from_ms
 from baas.settings import Settings
+
+if TYPE_CHECKING:
+    from baas.database.before import BeforeHooks
 
 
 class Collection:
@@ -91,6 +94,8 @@ class Context:
         self.read_timeout: Final = settings.database.read_timeout
         self.cursors: Final = Cursors(secret)
         self.pipelines: Final = asyncio.Semaphore(PIPELINES)
+        #: The app's code before writes, once there is some.
+        self.before: BeforeHooks | None = None
         self._collections: dict[str, Collection] = {}
         self._stamp: tuple[int, Document] = (0, date_from_ms(0))
 

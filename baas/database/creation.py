@@ -26,8 +26,16 @@ class Creation(msgspec.Struct, frozen=True):
     check: Callable[[Lookups], None]
 
 
-def creation(context: Context, call: Call, sent: Document, lookups: Lookups, path: str) -> Creation:
-    """Asks the create rule for `sent`, which is what the client sent or would have sent."""
+def creation(
+    context: Context,
+    call: Call,
+    sent: Document,
+    lookups: Lookups,
+    path: str,
+    hooked: Document | None = None,
+) -> Creation:
+    """Asks the create rule for `sent`, which is what the client sent or would have sent; `hooked`
+    is what before-hooks made of it."""
     decision = context.guard.write(
         Operation.CREATE,
         call.collection,
@@ -40,7 +48,8 @@ def creation(context: Context, call: Call, sent: Document, lookups: Lookups, pat
     if call.actor.trusted:
         check_forms(sent, path)
     collection = context.collection(call.collection)
-    filled = collection.validator.with_defaults(sent, now_ms=call.now_ms)
+    given = sent if hooked is None else hooked
+    filled = collection.validator.with_defaults(given, now_ms=call.now_ms)
     document = stamped_new(context, call, filled)
 
     def check(lookups: Lookups) -> None:

@@ -45,8 +45,10 @@ class Edit(Protocol):
 
 
 class UpdateEdit:
-    def __init__(self, update: Update) -> None:
+    def __init__(self, update: Update, hooked: Update | None = None) -> None:
+        """`update` is what the client sent; `hooked`, what before-hooks made of it, is done."""
         self._update = update
+        self._done = hooked or update
         self._written = paths_written(update)
         self.data = set_object(update)
         self.fields = tuple(dict.fromkeys(path[0] for path in sorted(self._written)))
@@ -59,7 +61,7 @@ class UpdateEdit:
         masks.check_written(self._written, before, lookups)
         if not masks.hides_nothing:
             self._check_blind(masks.unreadable(before, lookups))
-        return apply_update(self._update, before, now_ms=call.now_ms)
+        return apply_update(self._done, before, now_ms=call.now_ms)
 
     def _check_blind(self, hidden: frozenset[Path]) -> None:
         """Operators that would show a hidden value by what they do, or by failing."""
@@ -93,7 +95,7 @@ class UpdateEdit:
 
     def fresh(self, call: Call, seed: Document) -> Document:
         refuse_stamps(call, self.fields, inserting=True)
-        return apply_update(self._update, seed, now_ms=call.now_ms, inserting=True)
+        return apply_update(self._done, seed, now_ms=call.now_ms, inserting=True)
 
 
 def _needs_to_read(mask: Path) -> Problem:
@@ -110,9 +112,15 @@ class ReplaceEdit:
     """
 
     def __init__(
-        self, id: str, document: Document, completed: Callable[[Document], Document]
+        self,
+        id: str,
+        document: Document,
+        completed: Callable[[Document], Document],
+        hooked: Document | None = None,
     ) -> None:
-        """`completed` gives the schema's defaults to what is left out."""
+        """`completed` gives the schema's defaults to what is left out; `hooked` is what
+        before-hooks made of the document."""
+        self._hooked = hooked
         self._id = id
         self._completed = completed
         self._sent = document
@@ -131,6 +139,9 @@ class ReplaceEdit:
         fields = {name: value for name, value in self._sent.items() if name not in STAMPS}
         fields = {"_id": self._id, **fields}
         masks.check_written(self._changed(visible, fields, hidden), before, lookups)
+        if self._hooked is not None:
+            given = {name: value for name, value in self._hooked.items() if name not in STAMPS}
+            fields = {"_id": self._id, **given}
         for mask in hidden:
             fields = _keep(mask, 0, before, visible, fields)
         return {**self._completed(fields), **self._stamps(call, before)}
@@ -166,7 +177,7 @@ class ReplaceEdit:
         return frozenset(mask for mask in hidden if get_path(self._sent, mask) is MISSING)
 
     def fresh(self, call: Call, seed: Document) -> Document:
-        return {**seed, **self._sent}
+        return {**seed, **(self._hooked or self._sent)}
 
 
 def _keep(mask: Path, at: int, before: Value, seen: Value, sent: Value) -> Value:

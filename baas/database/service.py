@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 from contextlib import AbstractAsyncContextManager
-from typing import Final
+from typing import Any, Final
 
 from baas.clock import Clock
 from baas.database import reads
+from baas.database.before import BeforeHooks, hooked, is_hooked
 from baas.database.bodies import BodyDecoder, GetBody, TransactionBody
 from baas.database.context import Call, Context, check_collection
 from baas.database.cursors import KeySource
@@ -19,10 +20,16 @@ from baas.database.explain import Explained, explain_find
 from baas.database.reads import Tagged
 from baas.database.snapshot import at_moment
 from baas.database.transaction import transaction
-from baas.database.verbs import VERBS
+from baas.database.verbs import VERBS, Verb
 from baas.errors import not_found
 from baas.guard import Guard
-from baas.ports.documents import DocumentReader, DocumentStore, MaybeAwaitable, WriteInfo
+from baas.ports.documents import (
+    DocumentReader,
+    DocumentStore,
+    MaybeAwaitable,
+    WriteInfo,
+    resolve,
+)
 from baas.schema.actor import Actor
 from baas.settings import Settings
 
@@ -67,7 +74,22 @@ class DatabaseService:
             raise not_found("There is no such database verb.")
         check_collection(collection)
         call = self._call(collection, body, actor, ip, idempotency_key)
+        if entry.writes and is_hooked(self._context, collection, verb):
+            return self._hooked(entry, call, entry.decode(body))
         return entry.run(self._context, call, entry.decode(body))
+
+    async def _hooked(self, entry: Verb, call: Call, parsed: Any) -> bytes:
+        call = await hooked(self._context, call, entry.name, parsed)
+        return await resolve(entry.run(self._context, call, parsed))
+
+    @property
+    def before(self) -> BeforeHooks | None:
+        """The app's code before writes."""
+        return self._context.before
+
+    @before.setter
+    def before(self, hooks: BeforeHooks | None) -> None:
+        self._context.before = hooks
 
     def transaction(
         self, body: bytes, actor: Actor, ip: str, idempotency_key: str | None = None
@@ -93,6 +115,8 @@ class DatabaseService:
             raise not_found("There is no such database verb.")
         check_collection(collection)
         call = self._call(collection, body, actor, ip, None, origin)
+        if entry.writes and is_hooked(self._context, collection, verb):
+            return self._hooked(entry, call, entry.decode(body))
         context = self._context if reader is None else at_moment(self._context, reader)
         return entry.run(context, call, entry.decode(body))
 

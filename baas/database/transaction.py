@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from baas.database import writes
+from baas.database.before import hooked, is_hooked
 from baas.database.bodies import (
     DeleteOperation,
     Expectation,
@@ -62,7 +63,8 @@ async def transaction(
     _check_length("expect", len(body.expect), least=0, most=most_expected or most)
     operations = [_expectation(context, call, one) for one in body.expect]
     for number, one in enumerate(body.operations):
-        operations.append(_operation(context, call, number, one))
+        inner = await _within(context, call, number, one)
+        operations.append(_operation(context, inner, number, one))
         # An operation may be a thousand documents: others get their turn in between.
         await asyncio.sleep(0)
     return await Batch(context, call, tuple(operations), route=ROUTE, join=_results).run()
@@ -80,9 +82,20 @@ def _results(answers: list[bytes]) -> bytes:
     return b'{"results":[%b]}' % b",".join(answers)
 
 
-def _operation(context: Context, call: Call, number: int, body: Any) -> Operation:
+async def _within(context: Context, call: Call, number: int, body: Any) -> Call:
+    """The call of one operation, its before-hooks run."""
     try:
         inner = call.within(body.collection)
+        verb = str(type(body).__struct_config__.tag)
+        if is_hooked(context, body.collection, verb):
+            return await hooked(context, inner, verb, body)
+        return inner
+    except Problem as problem:
+        raise placed(problem, number) from None
+
+
+def _operation(context: Context, inner: Call, number: int, body: Any) -> Operation:
+    try:
         planner = _PLANNERS[type(body)](context, inner, body)
     except Problem as problem:
         raise placed(problem, number) from None

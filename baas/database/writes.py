@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from itertools import repeat
 
 from baas.database.bodies import DeleteBody, InsertBody, ReplaceBody, UpdateBody, one_of
 from baas.database.changes import Modification, Upsert
@@ -45,7 +46,10 @@ def insert(context: Context, call: Call, body: InsertBody) -> Planner:
     sent = _sent_documents(context, call, body)
 
     def planner(lookups: KnownLookups) -> Plan:
-        made = [creation(context, call, document, lookups, path) for path, document in sent]
+        made = [
+            creation(context, call, document, lookups, path, hooked)
+            for (path, document), hooked in zip(sent, call.hooked or repeat(None), strict=False)
+        ]
         returned = Returned.of(context, call, lookups) if body.return_ else None
 
         def render(results: Results, now: Lookups) -> bytes:
@@ -96,7 +100,11 @@ def _insert_step(call: Call, made: Creation) -> Insert:
 
 
 def update(context: Context, call: Call, body: UpdateBody) -> Planner:
-    edit = UpdateEdit(parse_update(body.update, context.query_limits, now_ms=call.now_ms))
+    sent = parse_update(body.update, context.query_limits, now_ms=call.now_ms)
+    hooked = None
+    if call.hooked is not None:
+        hooked = parse_update(call.hooked[0], context.query_limits, now_ms=call.now_ms)
+    edit = UpdateEdit(sent, hooked)
     if body.multi and body.upsert:
         raise invalid("upsert", "never goes with multi")
     target = _target(context, call, body)
@@ -127,7 +135,9 @@ def replace(context: Context, call: Call, body: ReplaceBody) -> Planner:
         check_forms(document, "document")
     validator = context.collection(call.collection).validator
     completed = partial(validator.with_defaults, now_ms=call.now_ms)
-    return _change_one(context, call, body.id, ReplaceEdit(body.id, document, completed), body)
+    hooked = None if call.hooked is None else call.hooked[0]
+    edit = ReplaceEdit(body.id, document, completed, hooked)
+    return _change_one(context, call, body.id, edit, body)
 
 
 def _change_one(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final, TypeAlias
 
@@ -61,7 +61,7 @@ def _point(caller: str) -> float:
 class Serving:
     """A release in force or still finishing calls, with its life in this process."""
 
-    __slots__ = ("calls", "lifecycle", "release", "retired", "routes")
+    __slots__ = ("calls", "closers", "lifecycle", "release", "retired", "routes")
 
     def __init__(self, release: Release) -> None:
         self.release: Final = release
@@ -69,6 +69,8 @@ class Serving:
         self.routes: Final = RouteTable(release)
         self.calls = 0
         self.retired = False
+        #: Awaited before it is closed: what lives as long as it does, such as mounted apps.
+        self.closers: Final[list[Callable[[], Awaitable[None]]]] = []
 
 
 class Held(msgspec.Struct, frozen=True):
@@ -105,6 +107,10 @@ class Registry:
     @property
     def aliases(self) -> Mapping[str, Alias]:
         return self._aliases
+
+    def releases(self) -> list[Release]:
+        """Every release that an alias names."""
+        return [serving.release for serving in self._serving.values()]
 
     def pick(self, caller: str, alias: str = LIVE) -> Serving | None:
         """The release that serves this caller."""
@@ -174,6 +180,7 @@ class Registry:
 async def close(serving: Serving) -> None:
     """Close hooks, then the modules are forgotten."""
     try:
+        await asyncio.gather(*(closer() for closer in serving.closers), return_exceptions=True)
         await serving.lifecycle.close()
     finally:
         unload(serving.release)

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from baas.clock import Clock
 from baas.database.service import DatabaseService
+from baas.functions.before import FunctionHooks
 from baas.functions.blocking import Watch
 from baas.functions.context import Dispatch
 from baas.functions.host import Kit, NoSecrets, SecretSource
@@ -53,6 +54,9 @@ class FunctionService:
             self.watch,
             None if logs is None else self._tell,
         )
+        #: Functions before writes: the database service's hooks.
+        self.hooks: Final = FunctionHooks(self.registry, self.invoker)
+        database.before = self.hooks
         #: The result of a call as JSON; see `Invoker.invoke`.
         self.invoke: Final = self.invoker.invoke
         self.enqueue: Final = self.invoker.enqueue

@@ -27,7 +27,7 @@ def bundle_of(files: dict[str, str], manifest: str = "") -> Bundle:
 def released(files: dict[str, str] | str, manifest: str = "") -> Iterator[Release]:
     """The release of these files; one text is `main.py`, with `fn` and `Context` imported above
     its first line (which stays line 2)."""
-    bundle = bundle_of(_as_files(files), manifest)
+    bundle = bundle_of(as_files(files), manifest)
     yaml = load_yaml(dedent(manifest), "baas.yaml")
     with TemporaryDirectory() as folder:
         release = load_release(bundle, write_bundle(bundle, Path(folder)), yaml=yaml)
@@ -47,5 +47,5 @@ def refused(files: dict[str, str] | str, manifest: str = "") -> ConfigurationErr
     raise AssertionError("it loaded")
 
 
-def _as_files(files: dict[str, str] | str) -> dict[str, str]:
+def as_files(files: dict[str, str] | str) -> dict[str, str]:
     return {"main.py": HEAD + dedent(files).lstrip("\n")} if isinstance(files, str) else files

@@ -1,0 +1,220 @@
+"""Functions before writes: what they see, what they may change, and what they may not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from baas.errors import Code
+from tests.support.database import ANN, NOBODY, SERVER, refused
+from tests.support.invoking import Shop, shop
+
+SLUG = """
+seen = []
+
+@fn.before("database.posts.insert")
+async def slug(ctx, event):
+    seen.append((ctx.auth, event.actor, event.operation))
+    event.document["slug"] = event.document["title"].lower()
+"""
+
+
+@shop(SLUG)
+async def test_a_function_completes_a_document_in_place(shop: Shop) -> None:
+    (id,) = await shop.insert("posts", {"title": "Red"}, actor=ANN)
+    stored = (await shop.stored("posts"))[id]
+    assert stored["slug"] == "red"
+    assert stored["_openid"] == "ann"
+    # The document's form is that of every other: id first, the server's fields last.
+    names = list(stored)
+    assert (names[0], names[-1]) == ("_id", "_updateTime")
+
+
+@shop(SLUG)
+async def test_each_document_of_an_insert_meets_it_and_nobody_else_does(shop: Shop) -> None:
+    await shop.insert("posts", {"title": "A"}, {"title": "B"}, actor=ANN)
+    await shop.do(ANN, "update", "posts", filter={"title": "A"}, update={"$set": {"title": "C"}})
+    slugs = sorted(one["slug"] for one in (await shop.stored("posts")).values())
+    assert slugs == ["a", "b"]
+
+
+@shop(
+    """
+    @fn.before("database.posts.update")
+    async def revision(ctx, event):
+        return {"update": {**event.update, "$inc": {"score": 1}}}
+    """
+)
+async def test_a_function_adds_to_an_update(shop: Shop) -> None:
+    (id,) = await shop.insert("posts", {"title": "a", "score": 1}, actor=ANN)
+    answer = await shop.do(ANN, "update", "posts", id=id, update={"$set": {"title": "b"}})
+    stored = (await shop.stored("posts"))[id]
+    assert answer["matched"] == 1
+    assert (stored["title"], stored["score"]) == ("b", 2)
+
+
+@shop(
+    """
+    @fn.before("database.posts.update")
+    def upper(ctx, event):
+        event.document["title"] = event.document["title"].upper()
+    """
+)
+async def test_a_replace_is_an_update_with_a_document(shop: Shop) -> None:
+    (id,) = await shop.insert("posts", {"title": "a"}, actor=ANN)
+    await shop.do(ANN, "replace", "posts", id=id, document={"title": "b"})
+    assert (await shop.stored("posts"))[id]["title"] == "B"
+
+
+@shop(
+    """
+    @fn.before("database.posts.delete")
+    async def keep(ctx, event):
+        raise fn.Error("KEPT", status=423, detail=event.id)
+
+    @fn.before("database.posts.insert")
+    async def broken(ctx, event):
+        1 / 0
+    """
+)
+async def test_a_function_refuses_and_nothing_is_written(shop: Shop) -> None:
+    with refused(Code.FUNCTION_FAILED) as failed:
+        await shop.insert("posts", {"title": "a"}, actor=ANN)
+    assert failed.problem.detail == "The function failed."
+    with refused(Code.FUNCTION_FAILED) as kept:
+        await shop.do(ANN, "delete", "posts", id="p1")
+    assert (kept.problem.public.name, kept.problem.status) == ("KEPT", 423)
+    assert kept.problem.detail == "p1"
+    assert await shop.stored("posts") == {}
+
+
+@shop(SLUG)
+async def test_a_caller_whom_the_rule_refuses_makes_no_function_run(shop: Shop) -> None:
+    with refused(Code.PERMISSION_DENIED):
+        await shop.insert("posts", {"title": "a"}, actor=NOBODY)
+    assert shop.functions.records.totals["slug", "ok"] == 0
+
+
+@shop(
+    """
+    @fn.before("database.posts.insert")
+    async def phone(ctx, event):
+        return {"document": {**event.document, "phone": "hidden"}}
+    """,
+    rules={
+        "posts": """
+rules: {read: true, create: auth != null}
+fields:
+  phone: {read: false, write: false}
+"""
+    },
+)
+async def test_a_function_sets_what_the_caller_may_not(shop: Shop) -> None:
+    (id,) = await shop.insert("posts", {"title": "a"}, actor=ANN)
+    assert (await shop.stored("posts"))[id]["phone"] == "hidden"
+    with refused(Code.PERMISSION_DENIED):
+        await shop.insert("posts", {"phone": "mine"}, actor=ANN)
+
+
+@shop(
+    """
+    @fn.before("database.posts.insert")
+    async def complete(ctx, event):
+        event.document.setdefault("title", "untitled")
+    """
+)
+async def test_schema_and_defaults_come_after_it(shop: Shop) -> None:
+    (id,) = await shop.insert("posts", {"score": 1}, actor=ANN)
+    stored = (await shop.stored("posts"))[id]
+    assert (stored["title"], stored["published"]) == ("untitled", False)
+    with refused(Code.VALIDATION_FAILED):
+        await shop.insert("posts", {"title": 5}, actor=ANN)
+
+
+@pytest.mark.parametrize(
+    ("operation", "change"),
+    [
+        ("insert", 'event.document["_openid"] = "bob"'),
+        ("insert", 'event.document["_id"] = "mine"'),
+        ("insert", 'event.document["_createTime"] = "now"'),
+        ("insert", 'event.document["bad.name"] = 1'),
+        ("update", 'event.update["$set"]["_openid"] = "bob"'),
+        ("update", 'event.update["$run"] = {}'),
+    ],
+)
+def test_what_no_function_may_make_of_a_write(operation: str, change: str) -> None:
+    source = f"""
+@fn.before("database.posts.{operation}")
+async def meddle(ctx, event):
+    {change}
+"""
+
+    @shop(source)
+    async def play(shop: Shop) -> None:
+        if operation == "update":
+            (id,) = await shop.insert("posts", {"title": "a"}, actor=ANN)
+            body: Any = {"id": id, "update": {"$set": {"title": "b"}}}
+        else:
+            body = {"document": {"title": "a"}}
+        before = await shop.stored("posts")
+        with refused(Code.FUNCTION_FAILED):
+            await shop.do(ANN, operation, "posts", **body)
+        assert await shop.stored("posts") == before
+
+    play()
+
+
+@shop(SLUG)
+async def test_a_transaction_s_operations_meet_it(shop: Shop) -> None:
+    insert = {"collection": "posts", "verb": "insert"}
+    one, other = {**insert, "document": {"title": "T"}}, {**insert, "document": {"title": "U"}}
+    await shop.transaction(ANN, one, other)
+    assert [one["slug"] for one in (await shop.stored("posts")).values()] == ["t", "u"]
+
+
+@shop(SLUG)
+async def test_an_upsert_cannot_slip_past_it(shop: Shop) -> None:
+    with refused(Code.NOT_SUPPORTED):
+        await shop.do(ANN, "update", "posts", id="p1", update={"$set": {"title": "x"}}, upsert=True)
+
+
+@shop(
+    """
+    @fn.before("database.posts.insert")
+    async def more(ctx, event):
+        await ctx.database.collection("posts").insert({"title": "again"})
+    """
+)
+async def test_a_hook_that_writes_where_it_hooks_is_a_loop(shop: Shop) -> None:
+    with refused(Code.LOOP_DETECTED):
+        await shop.insert("posts", {"title": "a"}, actor=SERVER)
+    assert await shop.stored("posts") == {}
+
+
+@shop(
+    """
+    from datetime import timedelta
+
+    @fn.before("database.posts.insert")
+    async def due(ctx, event):
+        event.document["due"] = event.document["due"] + timedelta(days=1)
+    """
+)
+async def test_dates_are_datetimes_in_a_hook(shop: Shop) -> None:
+    date = {"$date": "2026-11-20T08:00:00.000Z"}
+    (id,) = await shop.insert("posts", {"title": "a", "due": date}, actor=ANN)
+    stored = (await shop.stored("posts"))[id]
+    assert stored["due"] == {"$date": "2026-11-21T08:00:00.000Z"}
+
+
+@shop(
+    """
+    @fn.before("database.posts.insert", isolation="process")
+    def slug(ctx, event):
+        event.document["slug"] = event.document["title"].lower()
+    """
+)
+async def test_a_hook_may_run_in_a_process(shop: Shop) -> None:
+    (id,) = await shop.insert("posts", {"title": "Red"}, actor=ANN)
+    assert (await shop.stored("posts"))[id]["slug"] == "red"
