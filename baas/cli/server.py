@@ -91,7 +91,8 @@ def _config(app: App, settings: ServerSettings) -> uvicorn.Config:
     return uvicorn.Config(
         app.asgi,
         http=GatewayProtocol,
-        ws="none",
+        ws="websockets-sansio",
+        ws_per_message_deflate=False,
         lifespan="off",
         log_config=None,
         log_level="warning",

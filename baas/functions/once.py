@@ -18,6 +18,7 @@ import msgspec
 from baas.clock import Clock
 from baas.database.idempotency import check_key, is_honoured
 from baas.errors import Code, Problem
+from baas.ids import new_id
 from baas.ports.jobs import Job, JobQueue, JobState, LeaseLost, NewJob
 from baas.schema.actor import Actor
 from baas.settings import LimitSettings
@@ -52,15 +53,17 @@ class Once:
         actor: Actor,
         route: str,
         body: bytes,
-        work: Callable[[], Awaitable[Stored]],
+        work: Callable[[str], Awaitable[Stored]],
     ) -> Stored:
         """What `work` answers, or what it answered the first time.
+
+        `work` is given an id: the same one where it is run again for this record after a crash.
 
         IDEMPOTENCY_MISMATCH for another body, IDEMPOTENCY_IN_PROGRESS while the first still runs.
         Strangers' keys do not count: they would share one scope.
         """
         if key is None or not is_honoured(actor):
-            return await work()
+            return await work(new_id())
         check_key(key)
         await self._purge()
         fingerprint = sha256(body).digest()
@@ -94,10 +97,10 @@ class Once:
         )
         return await self._jobs().begin(record, LEASE_SECONDS)
 
-    async def _work(self, job: Job, work: Callable[[], Awaitable[Stored]]) -> Stored:
+    async def _work(self, job: Job, work: Callable[[str], Awaitable[Stored]]) -> Stored:
         renewing = asyncio.create_task(self._renew(job), name="baas-idempotency-lease")
         try:
-            stored = await work()
+            stored = await work(sha256(f"{job.id}/{job.created_ms}".encode()).hexdigest()[:32])
         except BaseException:
             await self._settle(renewing, self._jobs().discard(job))
             raise

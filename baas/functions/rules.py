@@ -230,9 +230,16 @@ class FunctionGuard:
         """The same for a request below `/http`; `name` is a function's, or a mount's path."""
         if actor.trusted:
             return
-        rule = self.rules.http.get(name or "/") or self.rules.http.get(EVERY)
+        rule = self._http_rule(name)
         if rule is not None and not await self._holds(rule, actor, request):
             raise denied(_REFUSAL)
+
+    def narrows_http(self, name: str) -> bool:
+        """Whether requests to it are held by a rule."""
+        return self._http_rule(name) is not None
+
+    def _http_rule(self, name: str) -> FunctionRule | None:
+        return self.rules.http.get(name or "/") or self.rules.http.get(EVERY)
 
     async def _holds(self, rule: FunctionRule, actor: Actor, request: RequestFacts) -> bool:
         variables = _variables(actor, request)

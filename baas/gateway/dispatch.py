@@ -33,7 +33,9 @@ from baas.gateway.exchange import (
     Scope,
     Send,
 )
+from baas.gateway.httpfunctions import HttpFunctions, is_http_path
 from baas.gateway.problems import internal, render
+from baas.gateway.protocol import answer_at_once
 from baas.gateway.public import PublicFiles
 from baas.gateway.ratelimit import network_of
 from baas.gateway.services import Services
@@ -70,6 +72,7 @@ class Edge:
         self._litestar: AsgiApp | None = None
         self._making: asyncio.Future[AsgiApp] | None = None
         self._public = PublicFiles(services.public)
+        self._functions = HttpFunctions(services)
         self._sample = services.settings.observe.access_sample
         self._log_all = self._sample >= 1
         self._log_info = services.logs.level <= logging.INFO
@@ -95,7 +98,7 @@ class Edge:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            await self._other_protocols(scope, receive, send)
+            await self._answer_other_protocol(scope, receive, send)
             return
         exchange = Exchange(scope)
         exchange.ip = self._address_of(exchange, scope)
@@ -121,6 +124,12 @@ class Edge:
         finally:
             self._finish(exchange)
 
+    async def _answer_other_protocol(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket" and is_http_path(scope["path"]):
+            await self._functions.websocket(scope, receive, send)
+        else:
+            await self._other_protocols(scope, receive, send)
+
     async def _answer_other(
         self, exchange: Exchange, scope: Scope, receive: Receive, send: Send
     ) -> None:
@@ -136,6 +145,10 @@ class Edge:
                 await require_admin_key(self._services, exchange)
             if _is_api(exchange.path):
                 return await self._through_litestar(exchange, scope, receive, send)
+            if is_http_path(exchange.path):
+                wrapped = self._wrap(exchange, send)
+                answer = await self._functions.serve(exchange, scope, receive, wrapped)
+                return None if answer is None else await self._send(exchange, answer, send)
             if _is_reserved(exchange.path):
                 raise not_found("There is no such route.")
             exchange.route = "public"
@@ -184,8 +197,14 @@ class Edge:
         head = [*answer.headers, *self._common_headers(exchange)]
         if answer.status not in _BODILESS:
             head.append((b"content-length", b"%d" % len(body)))
+            if exchange.method == "POST" and answer_at_once(
+                send, answer.status, header_lines(head), body
+            ):
+                return
         await send({"type": "http.response.start", "status": answer.status, "headers": head})
-        await send({"type": "http.response.body", "body": body})
+        await send(
+            {"type": "http.response.body", "body": b"" if exchange.method == "HEAD" else body}
+        )
 
     def _common_headers(self, exchange: Exchange) -> tuple[Header, ...]:
         """What every answer carries, however it was made."""
@@ -201,9 +220,12 @@ class Edge:
             if message["type"] == "http.response.start":
                 status = exchange.status = message["status"]
                 given = message["headers"]
+                common = self._common_headers(exchange)
+                ours = {name for name, _ in common}  # an app below /http may have set one too
                 if status in _BODILESS:  # a length would be that of what is not sent
-                    given = [header for header in given if header[0] != b"content-length"]
-                message["headers"] = [*given, *self._common_headers(exchange)]
+                    ours.add(b"content-length")
+                given = [header for header in given if header[0] not in ours]
+                message["headers"] = [*given, *common]
             elif message["type"] == "http.response.body":
                 if exchange.method == "HEAD":
                     message["body"] = b""
@@ -241,6 +263,14 @@ class Edge:
                 exchange.trace,
             )
         )
+
+
+def header_lines(headers: list[Header]) -> bytes:
+    """The lines of a head; ValueError where a value would make lines of its own."""
+    lines = b"".join([b"%b: %b\r\n" % header for header in headers])
+    if lines.count(b"\n") != len(headers) or lines.count(b"\r") != len(headers):
+        raise ValueError("a header value with a line break")
+    return lines
 
 
 def hot_verb(exchange: Exchange) -> str | None:

@@ -22,7 +22,6 @@ from baas.gateway.exchange import JSON, NO_STORE, Answer, Exchange
 from baas.gateway.route import Call as RouteCall
 from baas.gateway.services import Services
 from baas.guard import RequestFacts
-from baas.ids import new_id
 from baas.ports.documents import resolve
 from baas.schema.actor import Actor
 
@@ -76,12 +75,13 @@ async def call_function(route: RouteCall) -> Answer:
     await _check(services, call)
     where = f"functions/{call.function}?{'sync' if delay is None else 'async'}"
 
-    async def work() -> Stored:
+    async def work(id: str) -> Stored:
+        identified = msgspec.structs.replace(call, invocation_id=id)
         if delay is None:
-            result = await services.functions.service.invoke(call)
+            result = await services.functions.service.invoke(identified)
             return Stored(200, _encoder.encode(result))
-        id = await services.functions.service.enqueue(call, delay)
-        return Stored(202, _encoder.encode(Accepted(id)))
+        queued = await services.functions.service.enqueue(identified, delay)
+        return Stored(202, _encoder.encode(Accepted(queued)))
 
     key = exchange.text(b"idempotency-key")
     stored = await services.functions.once.run(key, actor, where, body, work)
@@ -123,7 +123,6 @@ def _call(name: str, body: bytes, actor: Actor, exchange: Exchange) -> Call:
         event=_decode_event(body) if body else {},
         actor=actor,
         request_id=exchange.id,
-        invocation_id=new_id(),
         ip=exchange.ip,
     )
 

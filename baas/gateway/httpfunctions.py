@@ -1,0 +1,216 @@
+"""`ANY /http/...`: HTTP functions, webhooks and mounted apps.
+
+Declaring one is the permission; `http:` in rules/_functions.yaml narrows. A bearer token that is
+sent to a function must be good; to a mounted app only where a rule looks at it, since the app may
+have tokens of its own.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, Final
+
+from baas.auth.scopes import require_scope
+from baas.errors import Code, Problem, not_found
+from baas.functions.model import Call, TriggerInfo, kind_of
+from baas.functions.registry import Serving
+from baas.functions.routes import FunctionMatch, MountMatch, WrongMethod
+from baas.gateway.actor import settle
+from baas.gateway.body import check_length, read_body
+from baas.gateway.exchange import Answer, Exchange, Message, Receive, Scope, Send
+from baas.gateway.functions import WRITE
+from baas.gateway.httpbody import Unsendable, answer_of, event_of
+from baas.gateway.mounted import PREFIX, MountedApps
+from baas.gateway.problems import render
+from baas.gateway.services import Services
+from baas.guard import RequestFacts
+from baas.ids import new_id
+from baas.schema.actor import NOBODY, Actor
+
+_log: Final = logging.getLogger("baas.functions")
+_READING: Final = ("GET", "HEAD", "OPTIONS")
+
+
+def is_http_path(path: str) -> bool:
+    return path == PREFIX or path.startswith(PREFIX + "/")
+
+
+class HttpFunctions:
+    """Everything below `/http`."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._apps = MountedApps()
+
+    async def serve(
+        self, exchange: Exchange, scope: Scope, receive: Receive, send: Send
+    ) -> Answer | None:
+        """The answer, or None where it went out through `send`."""
+        actor, fault = await self._caller(exchange)
+        serving, found = self._find(exchange, actor, exchange.method)
+        if isinstance(found, FunctionMatch):
+            return await self._function(found, exchange, scope, receive, send, actor, fault)
+        if isinstance(found, MountMatch):
+            with self._services.functions.service.registry.keep(serving):
+                await self._mount(serving, found, exchange, scope, receive, send, actor, fault)
+            return None
+        if isinstance(found, WrongMethod):
+            return _wrong_method(found, exchange)
+        raise not_found("There is no such route.")
+
+    async def websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """To a mounted app; else refused before the handshake."""
+        exchange = Exchange({**scope, "method": "GET"})
+        exchange.ip = self._services.addresses.of(exchange, scope)
+        try:
+            actor, fault = await self._caller(exchange)
+            serving, found = self._find(exchange, actor, "GET")
+            if not isinstance(found, MountMatch) or found.mount.wsgi:
+                raise not_found("There is no such route.")
+            await self._allow_mount(found, exchange, actor, fault)
+        except Problem as problem:
+            _log.info("websocket at %s refused: %s", exchange.path, problem.public.name)
+            await receive()
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        with self._services.functions.service.registry.keep(serving):
+            await self._apps.of(serving, found.mount)(scope, receive, send)
+
+    # -- who and what ------------------------------------------------------------------------------
+
+    async def _caller(self, exchange: Exchange) -> tuple[Actor, Problem | None]:
+        """Who calls, and why a token that was sent does not hold. Other schemes than Bearer are
+        not ours to judge."""
+        given = exchange.headers.get(b"authorization", b"")
+        if given[:7].lower() != b"bearer ":
+            return NOBODY, None
+        try:
+            return await settle(self._services.callers.actor(exchange)), None
+        except Problem as fault:
+            return NOBODY, fault
+
+    def _find(self, exchange: Exchange, actor: Actor, method: str) -> tuple[Serving, Any]:
+        serving = self._services.functions.service.registry.pick(actor.uid or exchange.ip)
+        if serving is None:
+            raise not_found("There is no such route.")
+        return serving, serving.routes.find(method, exchange.path.removeprefix(PREFIX) or "/")
+
+    def _count(self, exchange: Exchange, actor: Actor) -> None:
+        limits = self._services.limits
+        take = limits.take_read if exchange.method in _READING else limits.take_write
+        take(actor, exchange.ip)
+
+    # -- functions ---------------------------------------------------------------------------------
+
+    async def _function(
+        self,
+        found: FunctionMatch,
+        exchange: Exchange,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        actor: Actor,
+        fault: Problem | None,
+    ) -> Answer | None:
+        services = self._services
+        exchange.route = f"http.{found.spec.name}"
+        if fault is not None:
+            raise fault
+        exchange.actor = actor
+        self._count(exchange, actor)
+        require_scope(actor, WRITE)
+        body = await read_body(exchange, receive, services.body_bytes)
+        path = exchange.path.removeprefix(PREFIX) or "/"
+        event = event_of(exchange, path, found.params, scope.get("query_string", b""), body)
+        call = Call(
+            function=found.spec.name,
+            event=event,
+            actor=actor,
+            trigger=TriggerInfo(
+                kind=kind_of(found.trigger),
+                details={"method": exchange.method, "path": found.trigger.path},
+            ),
+            request_id=exchange.id,
+            invocation_id=new_id(),
+            ip=exchange.ip,
+        )
+        facts = RequestFacts(time_ms=services.clock.now_ms(), ip=exchange.ip, data=event)
+        await services.functions.guard.check_http(found.spec.name, actor, facts)
+        result = await services.functions.service.invoke(call)
+        app = _as_app(result, scope)
+        if app is not None:
+            await app(scope, receive, send)
+            return None
+        try:
+            return answer_of(result)
+        except Unsendable as fault:
+            _log.error("the answer of %s cannot be sent: %s", found.spec.name, fault)
+            raise Problem(Code.FUNCTION_FAILED, "The function failed.") from fault
+
+    # -- mounts ------------------------------------------------------------------------------------
+
+    async def _mount(
+        self,
+        serving: Serving,
+        found: MountMatch,
+        exchange: Exchange,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        actor: Actor,
+        fault: Problem | None,
+    ) -> None:
+        exchange.route = f"mount.{found.mount.path or '/'}"
+        self._count(exchange, actor)
+        await self._allow_mount(found, exchange, actor, fault)
+        limit = self._services.body_bytes
+        check_length(exchange, limit)
+        app = self._apps.of(serving, found.mount)
+        await app(scope, _limited(receive, limit), send)
+
+    async def _allow_mount(
+        self, found: MountMatch, exchange: Exchange, actor: Actor, fault: Problem | None
+    ) -> None:
+        guard = self._services.functions.guard
+        name = found.mount.path or "/"
+        if not guard.narrows_http(name):
+            return
+        if fault is not None:
+            raise fault
+        exchange.actor = actor
+        data = {"method": exchange.method, "path": found.path}
+        facts = RequestFacts(time_ms=self._services.clock.now_ms(), ip=exchange.ip, data=data)
+        await guard.check_http(name, actor, facts)
+
+
+def _wrong_method(found: WrongMethod, exchange: Exchange) -> Answer:
+    answer = render(
+        Problem(Code.METHOD_NOT_ALLOWED, "This route does not take that method."), exchange.id
+    )
+    allow = (b"allow", ", ".join(found.allowed).encode())
+    return Answer(answer.body, answer.status, (*answer.headers, allow), answer.error)
+
+
+def _as_app(result: Any, scope: Scope) -> Any:
+    """A response object as the ASGI app that sends it: Litestar's, or any that is one itself, as
+    Starlette's are. None for what is none."""
+    if hasattr(result, "to_asgi_response"):
+        from litestar import Request
+
+        return result.to_asgi_response(None, Request(scope))
+    return result if callable(result) and not isinstance(result, type) else None
+
+
+def _limited(receive: Receive, limit: int) -> Receive:
+    """PAYLOAD_TOO_LARGE for a body without a length that grows beyond `limit`."""
+    size = 0
+
+    async def limited() -> Message:
+        nonlocal size
+        message = await receive()
+        size += len(message.get("body", b""))
+        if size > limit:
+            raise Problem(Code.PAYLOAD_TOO_LARGE, f"The body may have {limit} bytes.")
+        return message
+
+    return limited
