@@ -3,6 +3,9 @@ grow, and how long it may take to arrive.
 
 Without them one connection could fill memory with headers, and connections that never say anything
 would stay for ever. A request that is no HTTP gets a problem document like any other fault.
+
+`answer_at_once` writes a whole answer in one piece. ASGI's two messages become two writes, and
+each is a packet: a third of the cost of a small answer (bench/README.md).
 """
 
 from __future__ import annotations
@@ -10,7 +13,11 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Final
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 
 from baas.errors import Code, Problem
 from baas.gateway.exchange import NO_SNIFF, new_request_id
@@ -20,6 +27,30 @@ from baas.gateway.problems import render
 MAX_HEAD_BYTES: Final = 64 * 1024
 #: From the connection, or from a request's first byte, to the end of its head.
 HEAD_SECONDS: Final = 20.0
+
+
+def answer_at_once(send: Any, status: int, head: bytes, body: bytes) -> bool:
+    """Sends a whole answer through uvicorn's `send`, as one write.
+
+    `head` is the header lines, complete with `content-length` and each ending in CRLF; the server
+    puts its own before them. False, and nothing done, where the server is another or has to wait:
+    then send the ASGI messages. Does to the cycle what its own `send` would do with both of them.
+    """
+    cycle = getattr(send, "__self__", None)
+    if type(cycle) is not RequestResponseCycle or not cycle.keep_alive:
+        return False
+    if cycle.response_started or cycle.disconnected or cycle.flow.write_paused:
+        return False
+    cycle.response_started = cycle.response_complete = True
+    cycle.waiting_for_100_continue = False
+    lines = [STATUS_LINE[status]]
+    for name, value in cycle.default_headers:
+        lines += (name, b": ", value, b"\r\n")
+    lines += (head, b"\r\n", body)
+    cycle.transport.write(b"".join(lines))
+    cycle.message_event.set()
+    cycle.on_response()
+    return True
 
 
 class GatewayProtocol(HttpToolsProtocol):
