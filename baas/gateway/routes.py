@@ -76,7 +76,7 @@ DATABASE: Final[tuple[Route, ...]] = (
         tag="database",
         body=bodies.TransactionBody,
         answer=bodies.TransactionAnswer,
-        codes=(*_WRITING, Code.TRANSACTION_CONFLICT),
+        codes=(*_WRITING, Code.TRANSACTION_CONFLICT, Code.CURSOR_INVALID),
         idempotent=True,
     ),
 )

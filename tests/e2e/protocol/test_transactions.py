@@ -7,6 +7,7 @@ import pytest
 from tests.support.gateway import Gateway
 from tests.support.outside import (
     ABSENT,
+    CURSOR,
     INVALID,
     LIMIT,
     MISMATCH,
@@ -62,6 +63,22 @@ def test_a_transaction_has_up_to_a_hundred_operations(ann: Caller) -> None:
     reads = [operation("find", limit=1)] * 101
     assert len(ok(ann.transaction(*reads[:100]))["results"]) == 100
     assert refusal(ann.transaction(*reads)) == LIMIT
+
+
+def test_a_find_among_them_takes_a_cursor_and_refuses_a_bad_one(ann: Caller) -> None:
+    kind = fresh()
+    ann.put("open", *({"k": kind, "n": n} for n in range(2)))
+    query = {"filter": {"k": kind}, "sort": {"n": 1}, "limit": 1}
+    after = ann.do("open", "find", **query)["next"]
+
+    page = ok(ann.transaction(operation("find", **query, after=after)))["results"][0]
+    refused = ann.transaction(operation("find", **query, after="nonsense"))
+
+    assert [one["n"] for one in page["documents"]] == [1]
+    assert refusal(refused) == CURSOR
+    described = ann.gateway.client.get("/openapi.json").json()["paths"]
+    answer = described["/v1/database/transaction"]["post"]["responses"]["400"]
+    assert "CURSOR_INVALID" in answer["description"]
 
 
 def test_what_is_expected_is_checked_by_etag(ann: Caller) -> None:
