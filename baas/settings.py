@@ -93,6 +93,9 @@ class DatabaseSettings(_Section, frozen=True):
     read_timeout: _Seconds = 5.0
     """Seconds that one read may run before QUERY_TIMEOUT."""
 
+    read_bytes: _Count = 64 * 1024**2
+    """Most bytes of documents that one read, or one batch of writes, may hold at once."""
+
     feed_keep_hours: _Seconds = 24.0
     """How long the change feed keeps images; an older cursor gets `resync`."""
 

@@ -65,6 +65,7 @@ class _Job:
         self._reader = reader
         self._lookups = lookups
         self._deadline = deadline
+        self._held = 0
 
     async def answer(self, pipeline: Pipeline) -> bytes:
         for name in sorted(pipeline.collections):
@@ -74,15 +75,19 @@ class _Job:
         leading = pipeline.leading(lambda paths: not masks.touches(paths))
         if not leading.rest:
             return await self._plain(leading)
-        found = await self._visible(self._call.collection, leading, leading.limit)
-        stages = run(
-            leading.rest,
-            found,
-            self._context.query_limits,
-            now_ms=self._call.now_ms,
-            expired=self._expired,
-        )
-        return encode({"documents": await self._drive(stages)})
+        # From here on there are decoded documents, ten times the size that they are stored in:
+        # whoever waits for a turn waits without them.
+        async with self._context.pipelines:
+            self._check_time()
+            found = await self._visible(self._call.collection, leading, leading.limit)
+            stages = run(
+                leading.rest,
+                found,
+                self._context.query_limits,
+                now_ms=self._call.now_ms,
+                expired=self._expired,
+            )
+            return encode({"documents": await self._drive(stages)})
 
     async def _plain(self, leading: Leading) -> bytes:
         """A pipeline that is a find: stored bytes as they are, where nothing masks them."""
@@ -98,8 +103,7 @@ class _Job:
         """Runs the stages in threads, and serves the documents that they ask for in between."""
         sent: Documents | None = None
         while True:
-            async with self._context.pipelines:
-                done, value = await asyncio.to_thread(_advance, stages, sent)
+            done, value = await asyncio.to_thread(_advance, stages, sent)
             if done:
                 return value  # type: ignore[no-any-return]
             sent = await self._looked_up(value)
@@ -117,6 +121,7 @@ class _Job:
         rows, masks = await self._rows(
             collection, leading, most if limit is None else min(limit, most)
         )
+        self._hold(rows)
         documents: Documents = []
         for start in range(0, len(rows), _TURN):
             documents += [self._masked(row, masks) for row in rows[start : start + _TURN]]
@@ -124,8 +129,18 @@ class _Job:
                 await self._turn()
         return documents
 
+    def _hold(self, rows: list[bytes]) -> None:
+        """LIMIT_EXCEEDED where all reads of the pipeline together are too much to hold."""
+        self._held += sum(map(len, rows))
+        if self._held > self._context.read_bytes:
+            message = f"A pipeline reads at most {self._context.read_bytes} bytes of documents."
+            raise Problem(Code.LIMIT_EXCEEDED, f"{message} Narrow it with $match first.")
+
     async def _turn(self) -> None:
         await asyncio.sleep(0)
+        self._check_time()
+
+    def _check_time(self) -> None:
         if self._expired():
             raise Problem(Code.QUERY_TIMEOUT, "The pipeline took too long.")
 

@@ -92,6 +92,7 @@ class Context:
         self.limits: Final = settings.limits
         self.query_limits: Final = QueryLimits.of(settings.limits)
         self.read_timeout: Final = settings.database.read_timeout
+        self.read_bytes: Final = settings.database.read_bytes
         self.cursors: Final = Cursors(secret)
         self.pipelines: Final = asyncio.Semaphore(PIPELINES)
         #: The app's code before writes, once there is some.

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -26,6 +27,8 @@ FILE: Final = "db.sqlite3"
 _STEPS: Final = 2000
 _CACHE_KIB: Final = 8 * 1024
 _MAP_BYTES: Final = 256 * 1024**2
+#: Rows fetched between two looks at how much they are.
+_ROWS: Final = 50
 #: Statements kept prepared per connection; shapes beyond it are prepared again.
 _STATEMENTS: Final = 400
 #: Only opening may sleep for another process (WAL recovery after a crash); milliseconds.
@@ -49,6 +52,8 @@ class Database:
         self.catalogue = catalogue
         self._deadline = 0.0
         self._budget = 0.0
+        #: The setting `database.read_bytes`, for whoever serves strangers; None is no bound.
+        self.most_bytes: int | None = None
         #: Set by whoever no longer wants what this connection is working on.
         self.cancelled: threading.Event | None = None
         match: Any = self._match  # apsw's types know no function of certain arguments
@@ -68,8 +73,18 @@ class Database:
         self.raw.interrupt()
 
     def rows(self, sql: str, params: Any = ()) -> list[Any]:
-        """The first column of every row."""
-        return [row[0] for row in self.raw.execute(sql, params).fetchall()]
+        """The first column of every row. Problem(LIMIT_EXCEEDED) beyond `most_bytes`."""
+        cursor = self.raw.execute(sql, params)
+        found = part = [row[0] for row in islice(cursor, _ROWS)]
+        held = 0
+        while len(part) == _ROWS:
+            held += size_of(part)
+            if self.most_bytes is not None and held > self.most_bytes:
+                cursor.close(force=True)
+                raise too_much(self.most_bytes)
+            part = [row[0] for row in islice(cursor, _ROWS)]
+            found += part
+        return found
 
     def lookup(self, collection: str, id: str) -> Document | None:
         """`Lookups`: another document in the state of this connection's transaction."""
@@ -156,6 +171,17 @@ def set_pragmas(connection: apsw.Connection, durability: Durability) -> None:
     # Plans do not depend on bound values. Else a statement whose condition an index expression
     # serves is prepared again at each new value: measured 15 us against 2 for one row by key.
     connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
+
+
+def size_of(rows: list[Any]) -> int:
+    """Bytes of documents; ids and numbers weigh nothing."""
+    return sum([len(row) for row in rows if type(row) is bytes])
+
+
+def too_much(most: int) -> Problem:
+    """A few large documents, or many: what would be held in memory, and sent, has a bound."""
+    message = f"The documents have more than {most} bytes together; ask for fewer at once."
+    return Problem(Code.LIMIT_EXCEEDED, message)
 
 
 def unavailable() -> Problem:

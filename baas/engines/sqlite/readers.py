@@ -20,7 +20,14 @@ import apsw
 
 from baas.engines.sqlite import catalogue, queries
 from baas.engines.sqlite.catalogue import Catalogue, CollectionInfo, Plan
-from baas.engines.sqlite.connection import Database, Durability, is_stale, unavailable
+from baas.engines.sqlite.connection import (
+    Database,
+    Durability,
+    is_stale,
+    size_of,
+    too_much,
+    unavailable,
+)
 from baas.errors import Code, Problem
 from baas.ports.documents import Find, MaybeAwaitable
 from baas.query.ast import ALWAYS, Filter
@@ -33,6 +40,8 @@ Build = Callable[[CollectionInfo], queries.Statement]
 _MAX_STRIKES: Final = 3
 #: A thread may wait for a lock that SQLite holds for a moment (WAL recovery); the loop may not.
 _BUSY_MS: Final = 2000
+#: Rows that are not worth weighing: the budget stops a read of many large ones.
+_FEW: Final = 50
 #: A longer statement is prepared in a thread as well: that alone would take milliseconds.
 _MAX_INLINE_SQL: Final = 16_000
 #: Connections kept for the next snapshot, scan or backup.
@@ -68,6 +77,7 @@ class Readers(Reads):
         self._durability = durability
         self.budget = settings.inline_budget_ms / 1000
         self._timeout = settings.read_timeout
+        self._most_bytes = settings.read_bytes
         self._local = threading.local()
         self._opened: list[Database] = []
         self._free: list[Database] = []
@@ -80,7 +90,9 @@ class Readers(Reads):
 
     def open(self) -> Database:
         """A new connection that sees this process's catalogue. The caller closes it."""
-        return Database(self._folder, self._durability, lambda: self.current)
+        database = Database(self._folder, self._durability, lambda: self.current)
+        database.most_bytes = self._most_bytes
+        return database
 
     def reload(self) -> None:
         """Takes up what writers have done to tables and indexes."""
@@ -146,7 +158,10 @@ class Readers(Reads):
 
     def _inline(self, sql: str, params: list[Any]) -> list[Any]:
         self.inline.allow(self.budget)
-        return [row[0] for row in self._execute(sql, params).fetchall()]
+        rows = [row[0] for row in self._execute(sql, params).fetchall()]
+        if len(rows) > _FEW and size_of(rows) > self._most_bytes:
+            raise too_much(self._most_bytes)
+        return rows
 
     def inline_rows(self, sql: str, params: tuple[Any, ...]) -> list[tuple[Any, ...]]:
         """Whole rows of a statement of the engine itself, on the loop, under its budget."""

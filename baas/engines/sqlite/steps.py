@@ -14,7 +14,7 @@ import apsw
 from baas.clock import Clock
 from baas.engines.sqlite import catalogue, queries, schema
 from baas.engines.sqlite.catalogue import Catalogue, CollectionInfo
-from baas.engines.sqlite.connection import Database
+from baas.engines.sqlite.connection import Database, size_of, too_much
 from baas.engines.sqlite.keys import encode_key, json_path, key_sql
 from baas.errors import Code, Problem
 from baas.ports.documents import (
@@ -75,6 +75,7 @@ class Transaction:
         self._tx: int | None = None
         self._offset = 0
         self._info = WriteInfo()
+        self._held = 0
 
     def refresh(self) -> None:
         """Takes up what is there now: after BEGIN others' writes, after an undo what is left."""
@@ -92,6 +93,7 @@ class Transaction:
     def begin_batch(self, info: WriteInfo) -> None:
         self._tx = None
         self._info = info
+        self._held = 0
 
     # -- steps -------------------------------------------------------------------------------------
 
@@ -128,6 +130,7 @@ class Transaction:
             # Not from before the loop: this step's own writes may have renamed the table.
             before = self._stored(step.collection, id)
             if (one := self._apply(step.collection, id, before, step)) is not None:
+                self._hold(len(one.before or b"") + len(one.after or b""))
                 written.append(one)
         return StepResult(tuple(written))
 
@@ -136,7 +139,18 @@ class Transaction:
         if info is None:
             return _NOTHING
         documents = yield queries.select(info, step.query)
+        self._hold(size_of(documents))
         return StepResult(documents=tuple(documents))
+
+    def _hold(self, size: int) -> None:
+        """What a batch reads is held until it is answered: all of it together has a bound.
+
+        What it writes by id is not counted: there is one document for each step of the request.
+        """
+        self._held += size
+        most = self.database.most_bytes
+        if most is not None and self._held > most:
+            raise too_much(most)
 
     def count(self, step: Count) -> Rows:
         info = self.catalogue.get(step.collection)

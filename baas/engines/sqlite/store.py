@@ -107,6 +107,7 @@ class SqliteStore:
         )
         closers.push_async_callback(asyncio.to_thread, checkpointer.close)
         database = Database(self.folder, durability, lambda: self._transaction.catalogue)
+        database.most_bytes = settings.read_bytes
         closers.callback(database.close)
         checkpointer.watch(database.raw)
         self._transaction = Transaction(database, self.clock)

@@ -302,6 +302,8 @@ class Writer:
                 except apsw.InterruptError:
                     self._read_in_thread(job, batch, pending)
                     return
+                except Problem as problem:
+                    rows = problem
         except StopIteration as end:
             if self._sql("RELEASE batch"):
                 job.outcome = end.value
