@@ -17,6 +17,8 @@ from baas.errors import ConfigurationError
 IGNORED: Final = frozenset({".git", ".gitignore", ".hg", "README.md", "LICENSE"})
 #: Names of templates that packaging would take for its own.
 RENAMED: Final = {"gitignore": ".gitignore"}
+#: Installers leave it beside the templates' Python files.
+COMPILED: Final = "__pycache__"
 
 
 @click.command()
@@ -54,6 +56,8 @@ def _copy(source: Traversable, target: Path, name: str) -> list[Path]:
     target.mkdir(parents=True, exist_ok=True)
     written = []
     for entry in source.iterdir():
+        if entry.name == COMPILED:
+            continue
         path = target / RENAMED.get(entry.name, entry.name)
         if entry.is_dir():
             written += _copy(entry, path, name)

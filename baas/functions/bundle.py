@@ -85,6 +85,13 @@ def read_bundle(folder: Path, config: dict[str, Any]) -> Bundle:
     return make_bundle(files, config)
 
 
+def belongs(path: str) -> bool:
+    """Whether a file of this path is part of a bundle: nothing hidden, no caches."""
+    parts = path.split("/")
+    hidden = any(part.startswith(".") or part in _IGNORED for part in parts)
+    return not (hidden or path.endswith(_IGNORED_SUFFIXES))
+
+
 def walk(folder: Path, prefix: str = "") -> Iterator[tuple[str, os.DirEntry[str]]]:
     """Every file that belongs to a bundle, with its path, in the order of names."""
     try:
@@ -94,7 +101,7 @@ def walk(folder: Path, prefix: str = "") -> Iterator[tuple[str, os.DirEntry[str]
         return
     for entry in entries:
         name = entry.name
-        if name.startswith(".") or name in _IGNORED or name.endswith(_IGNORED_SUFFIXES):
+        if not belongs(name):
             continue
         if entry.is_dir(follow_symlinks=False):
             yield from walk(Path(entry.path), f"{prefix}{name}/")

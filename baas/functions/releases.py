@@ -19,7 +19,7 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from baas.errors import Code, ConfigurationError, Problem, not_found
-from baas.functions.bundle import Bundle, make_bundle, read_bundle, walk, write_bundle
+from baas.functions.bundle import Bundle, belongs, make_bundle, read_bundle, walk, write_bundle
 from baas.functions.load import load_release, unload
 from baas.functions.model import Release
 from baas.functions.overrides import read_manifest
@@ -167,7 +167,8 @@ class Releases:
     ) -> Release:
         """A release from elsewhere, loaded first and then in force. ConfigurationError where it
         does not load; then nothing has changed."""
-        bundle = make_bundle(files, config)
+        given = make_bundle(files, config).files
+        bundle = make_bundle({p: data for p, data in given.items() if belongs(p)}, config)
         async with self._lock:
             return await self._deploy(bundle, None, source="deploy", by=by)
 

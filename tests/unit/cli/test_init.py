@@ -8,7 +8,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from baas.cli import main
-from baas.cli.init import app_name
+from baas.cli.init import _copy, app_name
+from baas.functions.bundle import read_bundle, write_bundle
+from baas.functions.load import load_release, unload
+from baas.functions.rules import load_function_rules
 from baas.rules.load import load_rules
 from baas.settings import load_settings
 
@@ -32,6 +35,23 @@ def test_the_new_app_s_rule_tests_pass(tmp_path: Path, monkeypatch: pytest.Monke
     result = CliRunner().invoke(main, ["rules", "test"])
     assert result.exit_code == 0, result.output
     assert " 0 failed" in result.output
+
+
+def test_the_new_app_s_function_loads_and_may_be_called_by_rule(tmp_path: Path) -> None:
+    init(tmp_path / "app")
+    bundle = read_bundle(tmp_path / "app" / "functions", {})
+    release = load_release(bundle, write_bundle(bundle, tmp_path / "copies"))
+    rules = load_function_rules(tmp_path / "app" / "rules")
+    assert set(release.functions) == {"hello"} == set(rules.invoke)
+    unload(release)
+
+
+def test_what_an_installer_compiled_is_not_copied(tmp_path: Path) -> None:
+    source = tmp_path / "templates"
+    (source / "functions" / "__pycache__").mkdir(parents=True)
+    (source / "functions" / "__pycache__" / "hello.pyc").write_bytes(b"\xff\x00")
+    (source / "functions" / "hello.py").write_text("")
+    assert _copy(source, tmp_path / "app", "app") == [tmp_path / "app" / "functions" / "hello.py"]
 
 
 def test_data_is_kept_out_of_version_control(tmp_path: Path) -> None:
