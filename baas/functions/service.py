@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any, Final
 
 from baas.clock import Clock
@@ -19,7 +20,7 @@ from baas.functions.model import Release
 from baas.functions.records import Line, Recording, Records
 from baas.functions.redact import Redactor
 from baas.functions.registry import Registry, Serving, close
-from baas.observe.logs import LogWriter
+from baas.observe.logs import Event, LogWriter
 from baas.ports.documents import DocumentStore
 
 
@@ -101,15 +102,18 @@ class FunctionService:
         return self._redactor[1]
 
     def _tell(self, recording: Recording, line: Line) -> None:
+        """Safe from any thread, as the writer is."""
         assert self._logs is not None
+        if logging.getLevelNamesMapping()[line.level.upper()] < self._logs.level:
+            return
         redactor = self.redactor()
-        fields = {**redactor.value(line.fields), "function": recording.spec.name}
-        self._logs.event(line.level, redactor.text(line.message), **_own_names(fields))
-
-
-def _own_names(fields: dict[str, Any]) -> dict[str, Any]:
-    """A function's fields must not take the place of the line's own."""
-    return {f"_{name}" if name in _TAKEN else name: value for name, value in fields.items()}
-
-
-_TAKEN: Final = frozenset(("level", "message", "stack", "time", "logger", "id", "trace"))
+        self._logs.add(
+            Event(
+                line.time,
+                line.level,
+                redactor.text(line.message),
+                "function",
+                recording.call.request_id,
+                fields={**redactor.value(line.fields), "function": recording.spec.name},
+            )
+        )
