@@ -200,6 +200,10 @@ class LimitSettings(_Section, frozen=True):
     rate_auth: str = "30/m"
     """Sign-in, sign-up and changes of a password, per address."""
 
+    rate_password: str = "100/h"
+    """Wrong passwords per account and gateway process, from all addresses together; sign-in stays
+    open at addresses where the account has a session."""
+
     rate_read: str = "6000/m"
     """Reads per caller (uid, else address)."""
 
@@ -294,6 +298,7 @@ _CHECKS: Final[dict[tuple[str, str], Callable[[Any], object]]] = {
     ("server", "trusted_proxies"): parse_networks,
     ("jobs", "webhook_private"): parse_networks,
     ("limits", "rate_auth"): parse_rate,
+    ("limits", "rate_password"): parse_rate,
     ("limits", "rate_read"): parse_rate,
     ("limits", "rate_write"): parse_rate,
 }

@@ -122,6 +122,13 @@ class Accounts:
         same = self.unchanged(uid, stored, renewed)
         return await self.open(uid, "USERNAME", client, same, self._alive(uid))
 
+    async def addresses_of(self, username: str) -> frozenset[str]:
+        """Addresses at which this name's account has a session; none for an unknown name."""
+        uid = await self._owner(username)
+        if uid is None:
+            return frozenset()
+        return frozenset(session.ip for session in await self._sessions.list(uid, None))
+
     async def sign_in_anonymously(self, client: ClientFacts) -> Opened:
         user = new_user(new_id(), "ANONYMOUS", self._clock.now_ms())
         return await self.open(user["_id"], "ANONYMOUS", client, insert(USERS, user))

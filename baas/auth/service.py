@@ -115,6 +115,10 @@ class AuthService:
             await self._accounts.sign_in(body.username, body.password, client)
         )
 
+    async def addresses_of(self, username: str) -> frozenset[str]:
+        """Addresses at which the account of this name has a session; none for an unknown name."""
+        return await self._accounts.addresses_of(username)
+
     async def sign_in_anonymous(
         self, body: bodies.Empty, actor: Actor, client: ClientFacts
     ) -> bodies.Session:

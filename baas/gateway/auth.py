@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from baas.auth.bodies import ClientFacts
+from baas.auth.bodies import ClientFacts, PasswordChange, PasswordSignIn
 from baas.auth.routes import AUTH_ROUTES, AUTH_ROUTES_NOT_YET, AuthRoute
 from baas.auth.scopes import require_scope
 from baas.database.bodies import BodyDecoder
@@ -15,6 +15,7 @@ from baas.errors import Code, Problem
 from baas.gateway.actor import settle
 from baas.gateway.body import AUTH_BODY_BYTES, check_json_type, read_body
 from baas.gateway.exchange import JSON, NO_STORE, Answer, Exchange
+from baas.gateway.guesses import guarded, guarded_sign_in
 from baas.gateway.route import Call, Endpoint, Route, not_yet
 from baas.gateway.services import Services
 from baas.schema.actor import NOBODY, Actor
@@ -90,10 +91,24 @@ def _endpoint(declared: AuthRoute) -> Endpoint:
             services.limits.take_auth(exchange.ip)
         actor = await _caller(services, exchange, declared)
         body = await _body(call, declared)
-        answer = await declared.call(services.auth, body, actor, _client(exchange))
+        answer = await _answer(services, exchange, declared, body, actor)
         return Answer(_encoder.encode(answer), 200, (JSON, NO_STORE))
 
     return endpoint
+
+
+async def _answer(
+    services: Services, exchange: Exchange, declared: AuthRoute, body: Any, actor: Actor
+) -> Any:
+    def call() -> Any:
+        return declared.call(services.auth, body, actor, _client(exchange))
+
+    limit = services.limits.password
+    if isinstance(body, PasswordSignIn):
+        return await guarded_sign_in(limit, services.auth, body.username, exchange.ip, call)
+    if isinstance(body, PasswordChange) and actor.uid is not None:
+        return await guarded(limit, actor.uid, call)
+    return await call()
 
 
 async def _caller(services: Services, exchange: Exchange, declared: AuthRoute) -> Actor:

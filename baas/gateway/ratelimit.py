@@ -48,6 +48,12 @@ class RateLimit:
         if len(self._full_at) > MAX_CALLERS:
             self._shrink(now)
 
+    def give_back(self, caller: str) -> None:
+        """What was taken turned out not to count."""
+        full_at = self._full_at.get(caller)
+        if full_at is not None:
+            self._full_at[caller] = full_at - self._interval
+
     def __len__(self) -> int:
         return len(self._full_at)
 

@@ -73,10 +73,12 @@ class Pingable(Protocol):
 
 class RateLimits:
     """One bucket per caller and class of routes. Admin keys are the operator's own and are not
-    counted; a token that does not hold is counted against its address, as a read."""
+    counted; a token that does not hold is counted against its address, as a read. `password` is
+    counted per account, and wrong ones alone (see `guesses`)."""
 
     def __init__(self, settings: LimitSettings, clock: Clock) -> None:
         self.auth = RateLimit(settings.rate_auth, clock.monotonic)
+        self.password = RateLimit(settings.rate_password, clock.monotonic)
         self.read = RateLimit(settings.rate_read, clock.monotonic)
         self.write = RateLimit(settings.rate_write, clock.monotonic)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from baas.auth.steps import insert, remove_owned, write
 from baas.clock import ManualClock
 from baas.engines.sqlite.store import SqliteStore
 from baas.errors import Code
@@ -90,5 +91,18 @@ def test_what_is_small_enough_passes() -> None:
         assert answer["documents"] == [{"_id": None, "n": 40}]
         await bench.transaction(ANN, {"collection": "big", "verb": "find", "limit": 40})
         await bench.transaction(ANN, {"collection": "big", "verb": "find", "limit": 40})
+
+    play(test)
+
+
+def test_the_kits_own_housekeeping_is_not_stopped_by_it() -> None:
+    """Else a user with very many sessions could not be disabled."""
+
+    async def test(bench: Bench) -> None:
+        for n in range(COUNT):
+            document = {"_id": f"s{n}", "uid": "ann", "userAgent": TEXT}
+            await write(bench.store, insert("_sessions", document))
+        result = await write(bench.store, remove_owned("_sessions", "ann"))
+        assert len(result.results[0].written) == COUNT
 
     play(test)
