@@ -10,13 +10,15 @@ reloads and compiles again. Nothing has to be compared on the hot path.
 from __future__ import annotations
 
 import re
-from typing import Any, Final
+import sys
+from typing import Any, Final, TypeAlias
 
 import apsw
 import msgspec
 
 from baas.engines.sqlite.keys import key_sql
 from baas.errors import invalid
+from baas.query.ast import Filter
 from baas.schema.model import IndexSpec
 from baas.schema.values import Document, Path
 
@@ -27,6 +29,12 @@ SCALAR_PATHS: Final[frozenset[Path]] = frozenset(
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}", re.ASCII)
 #: Statement shapes remembered per collection; clients choose field names, so it is bounded.
 _MAX_PLANS: Final = 500
+#: Rules' filters whose statements are remembered per collection: about one per active caller.
+_MAX_COMPILED: Final = 10_000
+
+
+#: A statement and the parameters of its filter; what differs from call to call is bound behind.
+Compiled: TypeAlias = tuple[str, tuple[Any, ...]]
 
 
 def check_name(name: str) -> None:
@@ -82,6 +90,7 @@ class CollectionInfo:
         #: Paths to look at on every write.
         self.tracked = tuple(sorted(indexed - multikey - SCALAR_PATHS))
         self.plans: dict[str, Plan] = {}
+        self._compiled: dict[tuple[int, Any], tuple[Filter, Compiled]] = {}
         self.get_sql = f"SELECT CAST(doc AS BLOB) FROM {self.table} WHERE id=?"
         self.insert_sql = f"INSERT INTO {self.table}(id,doc) VALUES(?,?)"
         self.update_sql = f"UPDATE {self.table} SET doc=? WHERE id=?"
@@ -91,6 +100,22 @@ class CollectionInfo:
         if len(self.plans) >= _MAX_PLANS:
             self.plans.clear()
         self.plans[sql] = plan
+
+    def compiled(self, filter: Filter, shape: Any) -> Compiled | None:
+        """The statement of `shape` that was made of this very filter object, if there is one.
+
+        The guard gives one caller the same object again and again; comparing filters by value
+        would cost as much as compiling them.
+        """
+        known = self._compiled.get((id(filter), shape))
+        return None if known is None else known[1]
+
+    def keep_compiled(self, filter: Filter, shape: Any, statement: Compiled) -> None:
+        """Remembers; holds on to the filter, so that its identity is not given to another."""
+        if len(self._compiled) >= _MAX_COMPILED:
+            self._compiled.clear()
+        sql, params = statement
+        self._compiled[id(filter), shape] = (filter, (sys.intern(sql), params))
 
     def new_arrays(self, document: Document) -> frozenset[Path]:
         """Tracked paths on which this document has an array."""

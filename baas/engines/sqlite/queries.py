@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from baas.engines.sqlite.catalogue import CollectionInfo
+import apsw
+
+from baas.engines.sqlite.catalogue import CollectionInfo, Compiled
 from baas.engines.sqlite.compile import Compiler
 from baas.engines.sqlite.sort import behind, behind_in_halves, order_by
 from baas.ports.documents import Find
@@ -17,6 +19,9 @@ Statement = tuple[str, list[Any]]
 
 def select(info: CollectionInfo, query: Find) -> Statement:
     """The documents of a query, as JSON bytes."""
+    if query.after is None and query.limit is not None and not query.skip:
+        sql, params = _first_page(info, query.filter, query.sort)
+        return sql, [*params, query.limit]
     to = Compiler(info)
     where = to.filter(query.filter)
     if query.after is None:
@@ -54,12 +59,46 @@ def _limit(query: Find) -> int:
     return -1 if query.limit is None else query.limit
 
 
+def _first_page(info: CollectionInfo, filter: ast.Filter, sort: Sort) -> Compiled:
+    """By far the most usual read; its last parameter is the limit."""
+    known = info.compiled(filter, sort)
+    if known is not None:
+        return known
+    to = Compiler(info)
+    sql = _ordered(info, sort, to.filter(filter)) + f" LIMIT ?{len(to.params) + 1}"
+    return _kept(info, filter, sort, (sql, tuple(to.params)))
+
+
 def select_one(info: CollectionInfo, id: str, filter: ast.Filter) -> Statement:
+    """The document with this id, if it matches."""
     if type(filter) is ast.Always:
         return info.get_sql, [id]
+    sql, params = by_id(info, filter)
+    return sql, [*params, id]
+
+
+def by_id(info: CollectionInfo, filter: ast.Filter) -> Compiled:
+    """Its last parameter is the id."""
+    known = info.compiled(filter, None)
+    if known is not None:
+        return known
     to = Compiler(info)
-    sql = f"{info.get_sql.replace('?', to.bind(id))} AND {to.filter(filter)}"
-    return sql, to.params
+    condition = to.filter(filter)
+    sql = f"{info.get_sql.replace('?', f'?{len(to.params) + 1}')} AND {condition}"
+    return _kept(info, filter, None, (sql, tuple(to.params)))
+
+
+def _kept(info: CollectionInfo, filter: ast.Filter, shape: Any, statement: Compiled) -> Compiled:
+    """Remembered where the filter is a rule's own: such objects are met again."""
+    if _is_rule(filter) and not any(type(value) is apsw.pyobject for value in statement[1]):
+        info.keep_compiled(filter, shape, statement)
+    return statement
+
+
+def _is_rule(filter: ast.Filter) -> bool:
+    if type(filter) is ast.And:
+        return all(type(item) is ast.Where for item in filter.items)
+    return type(filter) is ast.Where
 
 
 def count(info: CollectionInfo, filter: ast.Filter) -> Statement:

@@ -36,6 +36,7 @@ from baas.settings import DatabaseSettings
 _log: Final = logging.getLogger("baas.sqlite")
 T = TypeVar("T")
 Build = Callable[[CollectionInfo], queries.Statement]
+_NOTHING: Final[tuple[Any, ...]] = ()
 #: A shape that was stopped this often on the loop is no longer tried there.
 _MAX_STRIKES: Final = 3
 #: A thread may wait for a lock that SQLite holds for a moment (WAL recovery); the loop may not.
@@ -122,11 +123,18 @@ class Readers(Reads):
         self, collection: str, id: str, filter: Filter = ALWAYS
     ) -> MaybeAwaitable[bytes | None]:
         info = self.current.collections.get(collection)
-        if info is None or filter is not ALWAYS:
+        if info is None:
             return super().get(collection, id, filter)
+        if filter is ALWAYS:
+            sql, params = info.get_sql, _NOTHING
+        else:
+            sql, params = queries.by_id(info, filter)
+            plan = info.plans.get(sql)
+            if plan is None or not plan.inline:
+                return super().get(collection, id, filter)
         try:  # the hottest read of all, without the general way's detours
             self.inline.allow(self.budget)
-            found: bytes | None = self._execute(info.get_sql, (id,)).get
+            found: bytes | None = self._execute(sql, (*params, id)).get
         except apsw.Error:
             return super().get(collection, id, filter)
         return found
