@@ -65,6 +65,9 @@ class Background:
         self._settings = settings
         self._guarded = guarded or Guarded(parse_networks(settings.jobs.webhook_private))
         self._started = False
+        #: Whether background tasks do the work, rather than `run_once`.
+        self._loops = False
+        self._keeper: asyncio.Task[None] | None = None
 
     def _make(self) -> None:
         """Once the store is open: its parts are made then."""
@@ -90,12 +93,8 @@ class Background:
         self.letters: DeadLetters = DeadLetters(jobs, self._functions, clock, self._pumps[0].hasten)
 
     async def start(self) -> None:
-        self._make()
-        self._started = True
-        await self._jobs.recover()
-        self._registry.listeners.append(self._fit)
-        primary = self._registry.primary
-        self._fit(primary.release if primary else None)
+        self._loops = True
+        await self.prepare()
         for pump in self._pumps:
             pump.start()
         self._timers.start()
@@ -103,15 +102,39 @@ class Background:
         loop = asyncio.get_running_loop()
         self._keeper = loop.create_task(self._keep(), name="baas-jobs-keeper")
 
+    async def prepare(self) -> None:
+        """Everything but the background tasks: `run_once` does what they would."""
+        self._make()
+        self._started = True
+        await self._jobs.recover()
+        self._registry.listeners.append(self._fit)
+        self._fit(self._release)
+
+    @property
+    def _release(self) -> Release | None:
+        primary = self._registry.primary
+        return primary.release if primary else None
+
+    async def run_once(self) -> None:
+        """Does what there is to do now, and what comes of it, until nothing is due."""
+        while True:
+            await self._timers.fire()
+            while await self._follower.step():
+                pass
+            done = [await pump.run_once() for pump in self._pumps]
+            if not sum(done) + await self._queues.run_once() and not await self._follower.step():
+                return
+
     async def stop(self) -> None:
         """Takes up nothing more, lets what runs end in time, hands the rest back. Safe twice."""
         if not self._started:
             return
         self._started = False
-        self._registry.listeners.remove(self._fit)
-        self._keeper.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._keeper
+        with suppress(ValueError):  # it may have stopped half way through its start
+            self._registry.listeners.remove(self._fit)
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.gather(self._keeper, return_exceptions=True)
         await asyncio.gather(self._timers.stop(), self._follower.stop())
         drain = self._settings.server.drain_seconds
         await asyncio.gather(*(pump.stop(drain) for pump in self._pumps), self._queues.stop(drain))
@@ -120,11 +143,11 @@ class Background:
     def _fit(self, release: Release | None) -> None:
         self._timers.fit(release)
         self._follower.fit(release)
-        self._queues.fit(release, self._settings.server.drain_seconds)
+        drain = self._settings.server.drain_seconds
+        self._queues.fit(release, drain, start=self._loops)
 
     def _functions(self) -> Mapping[str, FunctionSpec]:
-        primary = self._registry.primary
-        return primary.release.functions if primary else {}
+        return self._release.functions if self._release else {}
 
     # -- Dispatch ----------------------------------------------------------------------------------
 
@@ -152,10 +175,9 @@ class Background:
         return await self._publish(event, actor, 0)
 
     async def _publish(self, event: events.CloudEvent, actor: str | None, depth: int) -> int:
-        primary = self._registry.primary
         found = events.jobs_of(
             event,
-            primary.release if primary else None,
+            self._release,
             actor=actor,
             depth=depth,
             now_ms=self._clock.now_ms(),

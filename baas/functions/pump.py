@@ -106,10 +106,20 @@ class Pump:
         found = await self._jobs.claim(self._queues, wanted, self._lease)
         if not found:
             await self._jobs.wait(self._queues, _LOOK_SECONDS)
+        self._begin(found)
+
+    def _begin(self, found: list[Job]) -> None:
         for start in range(0, len(found), self._batch):
             held = _Held(found[start : start + self._batch])
             self._held.add(held)
             held.task = asyncio.get_running_loop().create_task(self._work(held))
+
+    async def run_once(self) -> int:
+        """Handles what is due now and waits for its end; how many jobs there were."""
+        found = await self._jobs.claim(self._queues, self._at_once * self._batch, self._lease)
+        self._begin(found)
+        await asyncio.gather(*(held.task for held in self._held if held.task is not None))
+        return len(found)
 
     async def _work(self, held: _Held) -> None:
         try:

@@ -119,7 +119,7 @@ class Queues:
         self._pumps: dict[Consumer, Pump] = {}
         self._stopping: set[asyncio.Task[None]] = set()
 
-    def fit(self, release: Release | None, drain_seconds: float) -> None:
+    def fit(self, release: Release | None, drain_seconds: float, *, start: bool = True) -> None:
         """Begins and ends consumers so that they are those of `release`."""
         wanted = set() if release is None else _consumers(release)
         for key in self._pumps.keys() - wanted:
@@ -131,8 +131,13 @@ class Queues:
             queue, function, batch, at_once = key
             runner = BatchRunner(queue, function, *self._parts)
             pump = Pump(self._jobs, (queue_name(queue),), runner.run, at_once=at_once, batch=batch)
-            pump.start()
+            if start:
+                pump.start()
             self._pumps[key] = pump
+
+    async def run_once(self) -> int:
+        """Handles the messages that are due now; how many."""
+        return sum([await pump.run_once() for pump in list(self._pumps.values())])
 
     async def stop(self, drain_seconds: float) -> None:
         self.fit(None, drain_seconds)
