@@ -10,9 +10,11 @@ from typing import Any
 
 import click
 
+from baas.cli.callables import function_advice
 from baas.cli.common import data_folder, data_option, load_app_settings, open_store
 from baas.clock import SystemClock
 from baas.errors import ConfigurationError, Problem
+from baas.functions.rules import load_function_rules
 from baas.guard import RequestFacts, rule_variables
 from baas.ports.documents import Find, KnownLookups, LookupNeeded, resolve
 from baas.rules.coverage import Coverage
@@ -55,15 +57,20 @@ def check(with_data: bool) -> None:
     if faults:
         raise SystemExit(1)
     book = load_rules(_folder(settings))
-    for advice in book.advice:
-        click.echo(f"warning: {_placed(advice)}")
-    click.echo(f"{len(book.collections)} collections, {len(book.advice)} warnings")
+    advice = [*book.advice, *function_advice(Path.cwd(), settings)]
+    for one in advice:
+        click.echo(f"warning: {_placed(one)}")
+    click.echo(f"{len(book.collections)} collections, {len(advice)} warnings")
     if with_data:
         asyncio.run(_check_data(settings, book))
 
 
 def _faults(folder: Path) -> Any:
     clean = True
+    try:
+        load_function_rules(folder)
+    except ConfigurationError as fault:
+        yield fault
     for path in rule_files(folder):
         try:
             load_file(path)

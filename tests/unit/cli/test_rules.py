@@ -133,3 +133,18 @@ def test_explain_names_the_index_and_check_counts_what_fails_the_schema(app: Pat
     checked = run("check", "--data")
     assert checked.exit_code == 0, checked.output
     assert "posts: 1 of 2 documents fail the schema; first p1: document.title" in checked.output
+
+
+def test_check_looks_at_the_rules_of_functions_too(app: Path) -> None:
+    (app / "functions").mkdir()
+    (app / "functions" / "a.py").write_text("from baas import fn\n@fn.event()\ndef hello(): ...\n")
+    (app / "rules" / "_functions.yaml").write_text("helo: {invoke: auth != null}\n")
+    result = run("check")
+    assert result.exit_code == 0
+    assert "_functions.yaml:1:1: there is no function or mount 'helo'; did you" in result.output
+    (app / "functions" / "a.py").write_text("1 / 0\n")
+    assert "functions/a.py:1: the functions do not load: ZeroDivisionError" in run("check").output
+    (app / "rules" / "_functions.yaml").write_text("hello: {invoke: doc.x}\n")
+    result = run("check")
+    assert result.exit_code == 1
+    assert "error: _functions.yaml:1:17" in result.output
