@@ -27,6 +27,7 @@ from baas.functions.once import Once
 from baas.functions.records import RECORD_COLLECTIONS
 from baas.functions.releases import Releases
 from baas.functions.rules import FunctionGuard, FunctionRules, load_function_rules
+from baas.functions.secrets import SECRET_COLLECTIONS, Secrets, SecretVault
 from baas.functions.service import FunctionService
 from baas.functions.versions import VERSION_COLLECTIONS, Versions
 from baas.gateway.actor import Addresses, Callers
@@ -45,7 +46,12 @@ from baas.settings import ObserveSettings, Settings
 log = logging.getLogger(__name__)
 
 #: What the kit keeps for itself, beside the collections of the rule files.
-SYSTEM_COLLECTIONS: Final = {**AUTH_COLLECTIONS, **RECORD_COLLECTIONS, **VERSION_COLLECTIONS}
+SYSTEM_COLLECTIONS: Final = {
+    **AUTH_COLLECTIONS,
+    **RECORD_COLLECTIONS,
+    **SECRET_COLLECTIONS,
+    **VERSION_COLLECTIONS,
+}
 #: Below the data folder: the files that releases of functions are imported from.
 RELEASES_FOLDER: Final = "releases"
 
@@ -91,7 +97,10 @@ class App:
         self.store: Final = SqliteStore(self.data_folder, settings.database, clock, shared=shared)
         self.auth: Final = AuthService(self.store, settings, clock, secret)
         self.database: Final = DatabaseService(self.store, self.guard, settings, clock, secret)
-        self.functions: Final = FunctionService(self.store, self.database, clock, logs=logs)
+        self.secrets: Final = Secrets(SecretVault(self.store, secret, clock))
+        self.functions: Final = FunctionService(
+            self.store, self.database, clock, secrets=self.secrets, logs=logs
+        )
         self.background: Final = Background(
             self.store,
             self.functions.registry,
@@ -180,6 +189,7 @@ class App:
             await self.store.open()
             await self.put_in_force(self._rules)
             await self.auth.start()
+            await self.secrets.start()
             await self.functions.start()
             await self.releases.start()
             await self.background.start()
@@ -207,6 +217,7 @@ class App:
         await self.background.stop()
         await self.releases.stop()
         await self.functions.stop()
+        await self.secrets.stop()
         await self.auth.close()
         await self.store.close()
         if self._started:
