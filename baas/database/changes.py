@@ -12,6 +12,7 @@ from baas.guard import WriteDecision
 from baas.ports.documents import Lookups, Outcome
 from baas.query.ast import ALWAYS, BY_ID, NEVER, Filter
 from baas.query.evaluate import matches
+from baas.rules.masks import without
 from baas.rules.model import Operation
 from baas.schema.values import Document
 
@@ -70,11 +71,18 @@ class Modification:
         after = stamped_change(self._context, self._call, stored, edited)
         if self._call.actor.trusted:
             check_forms(after, "document")
-        encoded(self._context, after, "document")
+        encoded(self._context, self._weighed(stored, after, lookups), "document")
         self._collection.validator.check(
             after, hidden=lambda: self._edit.unseen(stored, masks, lookups)
         )
         self._decision.check_result(stored, after, lookups)
+        return after
+
+    def _weighed(self, stored: Document, after: Document, lookups: Lookups) -> Document:
+        """What counts for the limit on a document's size: not what the caller neither sees nor
+        writes, for else its length would show in how much room is left."""
+        for path in self._edit.unseen(stored, self._decision.masks, lookups):
+            after = without(after, path)
         return after
 
 

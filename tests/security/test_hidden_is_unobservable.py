@@ -217,3 +217,17 @@ async def test_nor_to_one_whose_update_does_not_reach_it(
     await bench.load(RULES)
     for id in ("a", "b"):
         assert (await bench.do(BOB, "update", "box", id=id, update=update))["matched"] == 1
+
+
+@app(RULES)
+@pytest.mark.parametrize("hidden", ["", "12", "1" * 500])
+async def test_the_room_left_in_a_document_does_not_tell_its_length(
+    bench: Bench, hidden: str
+) -> None:
+    """Bob finds the size at which a document is full; it is the same whatever he cannot see."""
+    limit = bench.settings.limits.document_bytes
+    await bench.insert("box", {"_id": "a", "public": True, "pay": {"rate": hidden}})
+    update = {"$set": {"pad": "x" * (limit - 200)}}
+    await bench.do(BOB, "update", "box", id="a", update=update)
+    with refused(Code.LIMIT_EXCEEDED):
+        await bench.do(BOB, "update", "box", id="a", update={"$set": {"pad": "x" * limit}})
