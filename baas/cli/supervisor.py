@@ -114,11 +114,15 @@ class Supervisor:
         announce: Callable[[], None],
         watch: Watch | None,
         stop_seconds: float,
+        stop_listening: Callable[[], None] = lambda: None,
     ) -> None:
+        """`announce` is called once the first worker serves, `stop_listening` before the last ones
+        are stopped: connections that nobody will take are refused, not left waiting."""
         self._spawn = spawn
         self._announce = announce
         self._watch = watch
         self._stop_seconds = stop_seconds
+        self._stop_listening = stop_listening
         self._workers: list[Worker] = []
         self._due: list[float] = [0.0] * count
         self._backoff = Backoff()
@@ -136,6 +140,7 @@ class Supervisor:
                 if not self._look():
                     self._stop_all()
                     return 1
+            self._stop_listening()
             self._stop_all()
         return 0
 

@@ -56,5 +56,6 @@ def serve_with_workers(
             ),
             watch=Watch(folder, settings) if reload else None,
             stop_seconds=math.ceil(settings.server.drain_seconds) + KILL_GRACE_SECONDS,
+            stop_listening=listener.close,
         )
         return supervisor.run()

@@ -16,7 +16,7 @@ from time import perf_counter
 from typing import Any, Final, cast
 
 from baas.database.verbs import VERBS
-from baas.errors import Problem, not_found
+from baas.errors import Code, Problem, not_found
 from baas.gateway.actor import refuse_query_token
 from baas.gateway.admin import is_admin_path, require_admin_key
 from baas.gateway.body import ClientGone
@@ -121,8 +121,17 @@ class Edge:
             await self._send(exchange, answer, send)
         except ClientGone:
             exchange.status = CLIENT_CLOSED
+        except asyncio.CancelledError:
+            await self._break_off(exchange, send)
+            raise
         finally:
             self._finish(exchange)
+
+    async def _break_off(self, exchange: Exchange, send: Send) -> None:
+        """The drain has ended before the request: whoever still waits is told to come again."""
+        if not exchange.status:
+            problem = Problem(Code.UNAVAILABLE, "The service is stopping.", retry_after=1)
+            await self._send(exchange, self.answer_for(problem, exchange), send)
 
     async def _answer_other_protocol(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket" and is_http_path(scope["path"]):

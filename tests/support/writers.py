@@ -63,6 +63,8 @@ class Writer:
         self.number = number
         self.tally = f"tally-{number}"
         self.documents: Documents = {self.tally: {"_id": self.tally, "n": 0}}
+        #: What they were from the beginning, the present ones at last.
+        self.history: list[Documents] = [self.documents]
         self.pending: Write | None = None
         self.answered: tuple[Write, bytes] | None = None
         self.acknowledged = 0
@@ -82,6 +84,8 @@ class Writer:
                 progress()
         except httpx.TransportError:
             return
+        except Exception as fault:
+            self.fault = repr(fault)
         finally:
             self.client.close()
 
@@ -92,6 +96,7 @@ class Writer:
             self.fault = f"{write.path}: {answer.status_code} {answer.text}"
             return
         self.documents = write.applied(self.documents)
+        self.history.append(self.documents)
         self.pending = None
         self.acknowledged += 1
         if write.key is not None:
