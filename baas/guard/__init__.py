@@ -7,9 +7,11 @@ runs between reading and writing. There is no other way in.
 """
 
 from baas.guard.contract import Guard, Masks, ReadDecision, RequestFacts, WriteDecision
+from baas.guard.files import FileGuard, settled
 from baas.guard.ruleguard import RuleGuard, rule_variables
 
 __all__ = [
+    "FileGuard",
     "Guard",
     "Masks",
     "ReadDecision",
@@ -17,4 +19,5 @@ __all__ = [
     "RuleGuard",
     "WriteDecision",
     "rule_variables",
+    "settled",
 ]

@@ -1,0 +1,190 @@
+"""LocalBlobs: the BlobStore in one folder.
+
+    blobs/3f/3f9a...     a blob, sharded by the first two digits of its key
+    uploads/{id}/{n}     a part of an unfinished upload
+    aside/...            what is being written
+
+Every name is made here or by `ports.blobs`; what does not look like one is refused, so that no
+path can come from outside whatever the caller does wrong.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from io import BufferedReader
+from itertools import islice
+from pathlib import Path
+from typing import Final, TypeVar
+
+from baas.engines.local import files
+from baas.engines.local.files import CHUNK_BYTES, Aside
+from baas.ports.blobs import (
+    KEY_PATTERN,
+    MAX_PARTS,
+    UPLOAD_PATTERN,
+    BlobMissing,
+    Digest,
+    Listed,
+    Part,
+)
+
+T = TypeVar("T")
+_LISTED_AT_ONCE: Final = 500
+
+
+class LocalBlobs:
+    """`folder` is made at the start, readable by its owner alone."""
+
+    def __init__(self, folder: Path) -> None:
+        self._blobs = folder / "blobs"
+        self._uploads = folder / "uploads"
+        self._aside = folder / "aside"
+
+    async def start(self) -> None:
+        await asyncio.to_thread(self._make_folders)
+
+    def _make_folders(self) -> None:
+        for folder in (self._blobs, self._uploads, self._aside):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    # -- whole blobs ------------------------------------------------------------------------------
+
+    async def put(self, key: str, data: AsyncIterator[bytes]) -> Digest:
+        return await self._write(self._path(key), data)
+
+    async def open(self, key: str, start: int = 0, end: int | None = None) -> LocalReader:
+        try:
+            file = await asyncio.to_thread(files.open_at, self._path(key), start)
+        except FileNotFoundError:
+            raise BlobMissing(key) from None
+        return LocalReader(file, None if end is None else end - start)
+
+    async def delete(self, key: str) -> None:
+        await asyncio.to_thread(self._path(key).unlink, missing_ok=True)
+
+    async def listing(self) -> AsyncIterator[Listed]:
+        async for listed in _in_threads(files.files_below(self._blobs)):
+            if KEY_PATTERN.fullmatch(listed.key):
+                yield listed
+
+    # -- parts ------------------------------------------------------------------------------------
+
+    async def put_part(self, upload: str, number: int, data: AsyncIterator[bytes]) -> Digest:
+        if not 1 <= number <= MAX_PARTS:
+            raise ValueError("a part's number")
+        return await self._write(self._folder(upload) / str(number), data)
+
+    async def parts(self, upload: str) -> list[Part]:
+        return await asyncio.to_thread(_parts, self._folder(upload))
+
+    async def join(self, upload: str, key: str) -> Digest:
+        folder = self._folder(upload)
+        return await asyncio.to_thread(self._join, folder, self._path(key))
+
+    def _join(self, folder: Path, target: Path) -> Digest:
+        numbers = [part.number for part in _parts(folder)]
+        if not numbers:
+            raise BlobMissing(folder.name)
+        aside = Aside(self._aside)
+        try:
+            files.join([folder / str(number) for number in numbers], aside)
+            return aside.place(target)
+        except FileNotFoundError:  # aborted meanwhile
+            aside.drop()
+            raise BlobMissing(folder.name) from None
+        except BaseException:
+            aside.drop()
+            raise
+
+    async def abort(self, upload: str) -> None:
+        await asyncio.to_thread(shutil.rmtree, self._folder(upload), ignore_errors=True)
+
+    async def uploads(self) -> AsyncIterator[Listed]:
+        async for listed in _in_threads(files.folders_in(self._uploads)):
+            if UPLOAD_PATTERN.fullmatch(listed.key):
+                yield listed
+
+    async def sweep(self, before_ms: int) -> int:
+        return await asyncio.to_thread(files.sweep, self._aside, before_ms)
+
+    # -- within -----------------------------------------------------------------------------------
+
+    async def _write(self, target: Path, data: AsyncIterator[bytes]) -> Digest:
+        aside = await asyncio.to_thread(Aside, self._aside)
+        try:
+            async for piece in _gathered(data):
+                await asyncio.to_thread(aside.write, piece)
+            return await asyncio.to_thread(aside.place, target)
+        except BaseException:
+            # In place, without a thread: this also runs where the task is being cancelled.
+            aside.drop()
+            raise
+
+    def _path(self, key: str) -> Path:
+        if not KEY_PATTERN.fullmatch(key):
+            raise ValueError("not a blob's key")
+        return self._blobs / key[:2] / key
+
+    def _folder(self, upload: str) -> Path:
+        if not UPLOAD_PATTERN.fullmatch(upload):
+            raise ValueError("not an upload's id")
+        return self._uploads / upload
+
+
+class LocalReader:
+    """A file open for reading, `left` bytes of it, or all."""
+
+    def __init__(self, file: BufferedReader, left: int | None) -> None:
+        self._file = file
+        self._left = left
+
+    async def read(self) -> bytes:
+        wanted = CHUNK_BYTES if self._left is None else min(CHUNK_BYTES, self._left)
+        if not wanted:
+            return b""
+        piece = await asyncio.to_thread(self._file.read, wanted)
+        if self._left is not None:
+            self._left -= len(piece)
+        return piece
+
+    async def close(self) -> None:
+        self._file.close()
+
+
+async def _gathered(data: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """In pieces worth a thread's time."""
+    waiting: list[bytes] = []
+    size = 0
+    async for piece in data:
+        waiting.append(piece)
+        size += len(piece)
+        if size >= CHUNK_BYTES:
+            yield b"".join(waiting)
+            waiting, size = [], 0
+    if size:
+        yield b"".join(waiting)
+
+
+async def _in_threads(items: Iterator[T]) -> AsyncIterator[T]:
+    """A slow iterator, some of it at a time in a thread."""
+    while some := await asyncio.to_thread(_some, items):
+        for item in some:
+            yield item
+
+
+def _some(items: Iterator[T]) -> list[T]:
+    return list(islice(items, _LISTED_AT_ONCE))
+
+
+def _parts(folder: Path) -> list[Part]:
+    found = []
+    for entry in files.folders_in(folder):
+        if entry.key.isdigit():
+            try:
+                size = (folder / entry.key).stat().st_size
+            except FileNotFoundError:
+                continue
+            found.append(Part(int(entry.key), size))
+    return sorted(found, key=lambda part: part.number)
