@@ -21,6 +21,7 @@ from baas.auth.collections import AUTH_COLLECTIONS
 from baas.auth.service import AuthService
 from baas.clock import Clock, SystemClock
 from baas.database.service import DatabaseService
+from baas.engines.local.store import LocalBlobs
 from baas.engines.sqlite.store import SqliteStore
 from baas.functions.background import Background
 from baas.functions.once import Once
@@ -34,14 +35,17 @@ from baas.gateway.actor import Addresses, Callers
 from baas.gateway.cors import Cors
 from baas.gateway.dispatch import Edge
 from baas.gateway.services import Functions, RateLimits, Services
-from baas.guard import RuleGuard
+from baas.guard import FileGuard, RuleGuard
 from baas.observe.logs import DescriptorSink, LoggingBridge, LogWriter, install, uninstall
 from baas.observe.metrics import Metrics
 from baas.reload import RuleWatcher
 from baas.rules.load import load_rules
 from baas.rules.model import RuleBook
+from baas.rules.storagefile import StorageRules, load_storage_rules
 from baas.secret import MasterSecret
 from baas.settings import ObserveSettings, Settings
+from baas.storage.rows import STORAGE_COLLECTIONS
+from baas.storage.service import StorageService
 
 log = logging.getLogger(__name__)
 
@@ -50,10 +54,13 @@ SYSTEM_COLLECTIONS: Final = {
     **AUTH_COLLECTIONS,
     **RECORD_COLLECTIONS,
     **SECRET_COLLECTIONS,
+    **STORAGE_COLLECTIONS,
     **VERSION_COLLECTIONS,
 }
 #: Below the data folder: the files that releases of functions are imported from.
 RELEASES_FOLDER: Final = "releases"
+#: Below the data folder: the bytes of stored files.
+STORAGE_FOLDER: Final = "storage"
 
 
 class Rules(msgspec.Struct, frozen=True):
@@ -61,15 +68,16 @@ class Rules(msgspec.Struct, frozen=True):
 
     book: RuleBook
     functions: FunctionRules
+    storage: StorageRules
 
     @property
     def revision(self) -> str:
-        return f"{self.book.revision}{self.functions.revision}"
+        return f"{self.book.revision}{self.functions.revision}{self.storage.revision}"
 
     @classmethod
     def load(cls, folder: Path) -> Rules:
         """ConfigurationError at the first fault of any of them."""
-        return cls(load_rules(folder), load_function_rules(folder))
+        return cls(load_rules(folder), load_function_rules(folder), load_storage_rules(folder))
 
 
 class App:
@@ -118,6 +126,15 @@ class App:
             Versions(self.store, clock),
             self.functions.registry,
         )
+        self.file_guard: Final = FileGuard(self._rules.storage)
+        self.storage: Final = StorageService(
+            self.store,
+            LocalBlobs(self.data_folder / STORAGE_FOLDER),
+            self.file_guard,
+            settings,
+            clock,
+            secret,
+        )
         self.watcher: Final = RuleWatcher(
             self.rules_folder, Rules.load, self.put_in_force, self.metrics, self._rules.revision
         )
@@ -158,6 +175,7 @@ class App:
                 once=Once(lambda: self.store.jobs, clock, settings.limits),
                 jobs=lambda: self.store.jobs,
             ),
+            storage=self.storage,
             rules_stale=lambda: self.watcher.stale,
             body_bytes=settings.limits.body_bytes,
             public=self.folder / settings.app.public,
@@ -172,6 +190,7 @@ class App:
         await self.store.declare({**specs, **SYSTEM_COLLECTIONS})
         self.guard.book = rules.book
         self.function_guard.rules = rules.functions
+        self.file_guard.rules = rules.storage
 
     async def _other_protocols(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
@@ -190,6 +209,7 @@ class App:
             await self.put_in_force(self._rules)
             await self.auth.start()
             await self.secrets.start()
+            await self.storage.start()
             await self.functions.start()
             await self.releases.start()
             await self.background.start()
@@ -217,6 +237,7 @@ class App:
         await self.background.stop()
         await self.releases.stop()
         await self.functions.stop()
+        await self.storage.stop()
         await self.secrets.stop()
         await self.auth.close()
         await self.store.close()

@@ -211,6 +211,25 @@ class LimitSettings(_Section, frozen=True):
     """Writes per caller (uid, else address)."""
 
 
+class StorageSettings(_Section, frozen=True):
+    """`storage`: files that clients upload."""
+
+    file_bytes: _Count = 1024**3
+    """Largest file."""
+
+    part_bytes: _Count = 8 * 1024**2
+    """Largest part of an upload in parts."""
+
+    quota_bytes: Annotated[int, msgspec.Meta(ge=0)] = 0
+    """Most bytes that one user's files may hold together; 0 is no quota."""
+
+    uploads_open: _Count = 100
+    """Unfinished uploads in parts that one user may have at once."""
+
+    upload_hours: _Count = 24
+    """How long an upload in parts may take; then what came of it is removed."""
+
+
 class JobSettings(_Section, frozen=True):
     """`jobs`: what functions do asynchronously."""
 
@@ -247,6 +266,7 @@ class Settings(_Section, frozen=True):
     server: ServerSettings = ServerSettings()
     database: DatabaseSettings = DatabaseSettings()
     auth: AuthSettings = AuthSettings()
+    storage: StorageSettings = StorageSettings()
     limits: LimitSettings = LimitSettings()
     jobs: JobSettings = JobSettings()
     observe: ObserveSettings = ObserveSettings()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from itertools import count
 from time import perf_counter
 from typing import Any, Final, TypeAlias, cast
@@ -51,6 +51,15 @@ _SINGLE: Final = frozenset(
 )
 
 
+class Stream(msgspec.Struct, frozen=True, eq=False):
+    """A body that is sent as it comes: its length, its pieces, and what lets go of their source,
+    whether they were read or not."""
+
+    length: int
+    pieces: AsyncIterator[bytes]
+    close: Callable[[], Awaitable[None]]
+
+
 class Answer(msgspec.Struct, frozen=True):
     """A whole answer. `headers` begins with the content type; the edge adds length, request id,
     CORS and `nosniff`."""
@@ -60,6 +69,8 @@ class Answer(msgspec.Struct, frozen=True):
     headers: tuple[Header, ...] = (JSON,)
     #: The problem's code, for the log.
     error: str | None = None
+    #: In place of `body`.
+    stream: Stream | None = None
 
 
 _prefix = secrets.token_hex(6)

@@ -13,7 +13,7 @@ from litestar import Litestar, Request
 from litestar.enums import HttpMethod
 from litestar.exceptions import HTTPException
 from litestar.handlers import HTTPRouteHandler
-from litestar.response import Response
+from litestar.response import Response, Stream
 
 from baas.errors import Code, Problem
 from baas.gateway.exchange import Answer, Exchange, exchange_of
@@ -73,11 +73,18 @@ def _handler(route: Route, services: Services) -> HTTPRouteHandler:
     return handler(handle)
 
 
-def _response(answer: Answer) -> Response[bytes]:
+def _response(answer: Answer) -> Response[Any]:
     (_, content_type), *others = answer.headers
     media_type = content_type.decode("latin-1")
     if media_type.startswith("text/"):  # Litestar adds the charset to these
         media_type = media_type.removesuffix("; charset=utf-8")
+    if answer.stream is not None:
+        return Stream(
+            answer.stream.pieces,
+            status_code=answer.status,
+            media_type=media_type,
+            headers={name.decode("latin-1"): value.decode("latin-1") for name, value in others},
+        )
     return Response(
         answer.body,
         status_code=answer.status,

@@ -40,6 +40,7 @@ _WITH_BODY: Final = (Code.INVALID_ARGUMENT, Code.PAYLOAD_TOO_LARGE, Code.UNSUPPO
 _PATTERNS: Final[dict[str, dict[str, Any]]] = {
     "collection": {"type": "string", "pattern": "^[A-Za-z][A-Za-z0-9_-]{0,63}$"},
     "id": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"},
+    "n": {"type": "string", "pattern": "^[0-9]{1,5}$"},
     "name": {"type": "string", "pattern": "^[A-Za-z][A-Za-z0-9_-]{0,63}$"},
 }
 
@@ -98,7 +99,7 @@ def _parameters(route: Route) -> Any:
 def _request_body(route: Route) -> Any:
     if route.body is None:
         return None
-    return {"required": True, "content": {"application/json": {"schema": _schema_of(route.body)}}}
+    return {"required": True, "content": {route.body_media: {"schema": _schema_of(route.body)}}}
 
 
 def _responses(route: Route) -> Any:

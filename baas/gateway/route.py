@@ -50,6 +50,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     body: Any = None
     answer: Any = None
     media: str = "application/json"
+    body_media: str = "application/json"
     codes: tuple[Code, ...] = ()
     #: Whether Idempotency-Key counts here.
     idempotent: bool = False

@@ -14,6 +14,7 @@ from baas.functions.invocations import Invocation
 from baas.gateway import admin, database, functions, operations
 from baas.gateway.auth import auth_routes
 from baas.gateway.route import Route
+from baas.gateway.storageroutes import STORAGE
 from baas.settings import Settings
 
 _READING: Final = (Code.LIMIT_EXCEEDED, Code.QUERY_TIMEOUT, Code.NOT_SUPPORTED)
@@ -203,4 +204,4 @@ OPERATIONS: Final[tuple[Route, ...]] = (
 
 
 def all_routes(settings: Settings) -> tuple[Route, ...]:
-    return (*DATABASE, *auth_routes(settings.auth), *FUNCTIONS, *ADMIN, *OPERATIONS)
+    return (*DATABASE, *auth_routes(settings.auth), *FUNCTIONS, *STORAGE, *ADMIN, *OPERATIONS)

@@ -29,6 +29,7 @@ from baas.ports.documents import MaybeAwaitable
 from baas.ports.jobs import JobQueue
 from baas.schema.actor import Actor
 from baas.settings import LimitSettings, Settings
+from baas.storage.service import StorageService
 
 
 class Database(Protocol):
@@ -122,6 +123,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     clock: Clock
     guard: Guard
     functions: Functions
+    storage: StorageService
     rules_stale: Callable[[], bool]
     body_bytes: int
     public: Path | None = None

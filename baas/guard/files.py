@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
-from baas.errors import denied, not_found
+from baas.errors import Problem, denied, not_found
 from baas.guard.contract import RequestFacts
 from baas.guard.plans import REFUSAL
 from baas.ports.documents import DocumentReader, KnownLookups, LookupNeeded, Lookups, resolve
@@ -84,13 +84,16 @@ class FileGuard:
         return stored
 
 
-def no_file() -> Exception:
+def no_file() -> Problem:
     return not_found("There is no such file.")
 
 
-async def settled(reader: DocumentReader, decide: Callable[[Lookups], T]) -> T:
-    """What `decide` answers once every document that its rules look up has been fetched."""
-    lookups = KnownLookups()
+async def settled(
+    reader: DocumentReader, decide: Callable[[Lookups], T], lookups: KnownLookups | None = None
+) -> T:
+    """What `decide` answers once every document that its rules look up has been fetched; into
+    `lookups`, for several decisions of one moment."""
+    lookups = lookups or KnownLookups()
     while True:
         try:
             return decide(lookups)

@@ -1,0 +1,151 @@
+"""`GET /v1/storage/files/{path}`: the bytes of a file, by rule or by link.
+
+What strangers uploaded is sent so that a browser shows it at most: never run here, never taken for
+something else. Types that cannot carry a script are shown, all others are saved.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from typing import Final
+from urllib.parse import quote
+
+from baas.auth.scopes import require_scope
+from baas.errors import Code, Problem
+from baas.gateway.actor import settle
+from baas.gateway.exchange import Answer, Exchange, Header, Stream, matches_etag
+from baas.gateway.route import Call
+from baas.gateway.storage import READ, fields_of
+from baas.ports.blobs import BlobReader
+from baas.schema.filepath import check_path
+from baas.schema.values import Document
+from baas.storage.links import read_signature
+from baas.storage.parts import Caller
+from baas.storage.reading import Opened
+from baas.storage.rows import etag_of
+
+PREFIX: Final = "/v1/storage/files/"
+_ATTEMPTS: Final = 5
+#: Shown in place. Everything else, known to run scripts or not, is an attachment.
+_SHOWN: Final = frozenset(
+    ("image/png", "image/jpeg", "image/gif", "image/webp", "image/avif", "image/bmp", "text/plain")
+)
+_SHOWN_KINDS: Final = ("audio/", "video/")
+_IMAGE_FIELDS: Final = ("w", "h", "fit", "format", "q")
+_RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})", re.ASCII)
+
+
+def is_download(exchange: Exchange) -> bool:
+    return exchange.method in ("GET", "HEAD") and exchange.path.startswith(PREFIX)
+
+
+async def download(call: Call) -> Answer:
+    """The file, or one range of it."""
+    services, exchange = call.services, call.exchange
+    actor = exchange.actor = await settle(services.callers.actor(exchange))
+    services.limits.take_read(actor, exchange.ip)
+    require_scope(actor, READ)
+    path = check_path(exchange.path.removeprefix(PREFIX))
+    fields = fields_of(call.query)
+    if any(name in fields for name in _IMAGE_FIELDS):
+        raise Problem(Code.NOT_SUPPORTED, "Variants of images are not supported yet.")
+    link = read_signature(fields)
+    reading = services.storage.reading
+    for _ in range(_ATTEMPTS):
+        found = await reading.find(path, Caller(actor, exchange.ip), link)
+        answer = _unchanged(exchange, found, services.clock.now_ms())
+        if answer is not None:
+            return answer
+        start, end, status = _range(exchange, found.row)
+        if exchange.method == "HEAD":
+            return _answer(found, start, end, status, None, services.clock.now_ms())
+        reader = await reading.open(found.row, start, end)
+        if reader is not None:
+            return _answer(found, start, end, status, reader, services.clock.now_ms())
+    raise Problem(Code.UNAVAILABLE, "The file keeps changing.", retry_after=1)
+
+
+def _unchanged(exchange: Exchange, found: Opened, now_ms: int) -> Answer | None:
+    wanted = exchange.text(b"if-none-match")
+    if wanted is None or not matches_etag(wanted, etag_of(found.row)):
+        return None
+    return Answer(b"", 304, (_type_of(found.row), *_caching(found, now_ms)))
+
+
+def _answer(
+    found: Opened, start: int, end: int, status: int, reader: BlobReader | None, now_ms: int
+) -> Answer:
+    headers: list[Header] = [
+        _type_of(found.row),
+        *_caching(found, now_ms),
+        (b"accept-ranges", b"bytes"),
+        (b"content-disposition", disposition_of(found.row)),
+        # Opened by itself, it is an origin of its own and loads nothing.
+        (b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'; sandbox"),
+        (b"cross-origin-resource-policy", b"cross-origin"),
+    ]
+    if status == 206:
+        headers.append((b"content-range", b"bytes %d-%d/%d" % (start, end - 1, found.row["size"])))
+    stream = Stream(end - start, _pieces(reader), _NOTHING if reader is None else reader.close)
+    return Answer(b"", status, tuple(headers), stream=stream)
+
+
+async def _nothing() -> None:
+    """There is nothing to let go of."""
+
+
+_NOTHING: Final = _nothing
+
+
+async def _pieces(reader: BlobReader | None) -> AsyncIterator[bytes]:
+    """None: a HEAD, whose body is its length alone."""
+    if reader is None:
+        return
+    while piece := await reader.read():
+        yield piece
+
+
+def _type_of(row: Document) -> Header:
+    return (b"content-type", row["contentType"].encode("ascii"))
+
+
+def _caching(found: Opened, now_ms: int) -> tuple[Header, ...]:
+    """By rule: kept by the caller alone, and asked for each time, since rules and files change. By
+    link: as long as that lasts, but looked at again after a minute."""
+    control = "private, no-cache"
+    if found.link_expires is not None:
+        control = f"private, max-age={max(0, min(60, found.link_expires - now_ms // 1000))}"
+    return (
+        (b"etag", etag_of(found.row).encode()),
+        (b"cache-control", control.encode()),
+        (b"vary", b"Authorization"),
+    )
+
+
+def disposition_of(row: Document) -> bytes:
+    kind = row["contentType"].partition(";")[0].strip()
+    shown = kind in _SHOWN or kind.startswith(_SHOWN_KINDS)
+    name = quote(row["path"].rpartition("/")[2], safe="")
+    return f"{'inline' if shown else 'attachment'}; filename*=UTF-8''{name}".encode()
+
+
+def _range(exchange: Exchange, row: Document) -> tuple[int, int, int]:
+    """(start, end, status). A form other than one range of bytes is ignored, as RFC 9110 lets us;
+    If-Range holds only by the same tag."""
+    size: int = row["size"]
+    header = exchange.text(b"range")
+    match = _RANGE.fullmatch(header.strip()) if header else None
+    condition = exchange.text(b"if-range")
+    if match is None or not (match[1] or match[2]) or condition not in (None, etag_of(row)):
+        return 0, size, 200
+    if not match[1]:
+        start, end = max(0, size - int(match[2])), size
+    else:
+        start = int(match[1])
+        end = min(int(match[2]) + 1, size) if match[2] else size
+        if match[2] and int(match[2]) < start:
+            return 0, size, 200
+    if start >= end:
+        raise Problem(Code.RANGE_NOT_SATISFIABLE, f"The file has {size} bytes.")
+    return start, end, 206
