@@ -159,6 +159,7 @@ class Assembly:
             is_async=signature.is_async,
             takes=signature.takes,
             event_type=signature.event_type,
+            result_type=signature.result_type,
             group=self.overrides.service_of(name),
             version=self.bundle.hash,
             **merged,

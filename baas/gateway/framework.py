@@ -16,6 +16,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.response import Response
 
 from baas.errors import Code, Problem
+from baas.functions.model import Release
 from baas.gateway.exchange import Answer, Exchange, exchange_of
 from baas.gateway.openapi import openapi_config, operation_class
 from baas.gateway.route import Call, Route
@@ -38,9 +39,14 @@ def make_litestar(
     """Litestar with every route of the table. `answer_for` turns any fault into an answer."""
     routes = all_routes(services.settings)
     described = tuple(route for route in routes if route.documented)
+    registry = services.functions.service.registry
+
+    def release() -> Release | None:
+        return registry.primary.release if registry.primary else None
+
     return Litestar(
         [_handler(route, services) for route in routes],
-        openapi_config=openapi_config(services.settings.app.name, described),
+        openapi_config=openapi_config(services.settings.app.name, described, release),
         exception_handlers={Exception: _fault_handler(answer_for)},
         logging_config=None,
         request_max_body_size=None,  # `body.read_body` is the limit, on both ways to a verb

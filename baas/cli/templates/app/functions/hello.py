@@ -16,7 +16,7 @@ class Greeting(msgspec.Struct):
 
 
 @fn.event()
-async def hello(ctx: Context, greeting: Greeting) -> dict[str, object]:
+async def hello(ctx: Context, greeting: Greeting) -> dict[str, str | int]:
     """Who may call it stands in rules/_functions.yaml. The function itself may do everything;
     `ctx.as_caller()` may do what its caller may."""
     assert ctx.auth is not None
