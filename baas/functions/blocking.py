@@ -21,8 +21,8 @@ _log: Final = logging.getLogger("baas.functions")
 #: How often the loop is asked, and how late it may answer, in seconds.
 ASK_SECONDS: Final = 0.05
 LATE_SECONDS: Final = 0.1
-#: How often an idle watch looks whether there is something to watch.
-_IDLE_SECONDS: Final = 0.25
+#: Without inline calls for so long, the watch goes to sleep.
+_IDLE_SECONDS: Final = 1.0
 
 
 class Stall:
@@ -37,10 +37,12 @@ class Stall:
 
 
 class Watch:
-    """`active` is how many inline calls are under way: the invoker counts them."""
+    """`stalls` are the last ones seen."""
 
     def __init__(self, *, late: float = LATE_SECONDS) -> None:
-        self.active = 0
+        self._active = 0
+        self._asleep = False
+        self._wake = threading.Event()
         self.stalls: list[Stall] = []
         self._late = late
         self._answered = threading.Event()
@@ -57,19 +59,44 @@ class Watch:
         self._thread = threading.Thread(target=self._run, name="baas-loop-watch", daemon=True)
         self._thread.start()
 
+    def enter(self) -> None:
+        """An inline call begins; called on the loop. Wakes the watch only where it sleeps."""
+        self._active += 1
+        if self._asleep:
+            self._asleep = False
+            self._wake.set()
+
+    def leave(self) -> None:
+        self._active -= 1
+
     def stop(self) -> None:
         self._stop.set()
+        self._wake.set()
         if self._thread is not None:
             self._thread.join(1.0)
             self._thread = None
 
     def _run(self) -> None:
-        while not self._stop.wait(ASK_SECONDS if self.active else _IDLE_SECONDS):
-            if self.active and not self._ask():
+        idle = _IDLE_SECONDS
+        while not self._stop.is_set():
+            if idle >= _IDLE_SECONDS:
+                self._sleep()
+                idle = 0.0
+            if not self._ask():
                 self._tell()
                 # Once per stall: the next question waits for the answer to this one.
                 while not self._answered.wait(self._late) and not self._stop.is_set():
                     pass
+            idle = 0.0 if self._active else idle + ASK_SECONDS
+            self._stop.wait(ASK_SECONDS)
+
+    def _sleep(self) -> None:
+        self._wake.clear()
+        self._asleep = True
+        # A call that began before the line above did not wake anybody.
+        if not self._active and not self._stop.is_set():
+            self._wake.wait()
+        self._asleep = False
 
     def _ask(self) -> bool:
         self._answered.clear()

@@ -12,7 +12,7 @@ from baas.functions.limits import Busy, Slots
 from baas.functions.model import MAX_DEPTH
 from baas.schema.actor import Actor
 from tests.support.database import ANN, refused
-from tests.support.invoking import Shop, shop
+from tests.support.invoking import Shop, shop, until
 
 ADMIN = Actor(key="k1", trusted=True, scopes=("functions:write",), cache_key="k1")
 
@@ -158,9 +158,7 @@ async def test_a_thread_lingers_and_is_counted(shop: Shop) -> None:
     assert threads.lingering == 1
     handler = shop.functions.registry.releases()[0].functions["lingers"].handler
     handler.__globals__["release"].set()
-    async with asyncio.timeout(5):
-        while threads.lingering:
-            await asyncio.sleep(0.001)
+    await until(lambda: not threads.lingering)
 
 
 @shop(LIMITS)
@@ -316,7 +314,9 @@ async def test_fifty_first_calls_start_a_function_once(shop: Shop) -> None:
     assert await asyncio.gather(*(shop.call("number") for _ in range(50))) == [1] * 50
 
 
-@shop("@fn.event()\ndef where(ctx, event):\n    import threading\n    return threading.get_ident()\n")
+@shop(
+    "@fn.event()\ndef where(ctx, event):\n    import threading\n    return threading.get_ident()\n"
+)
 async def test_a_sync_function_runs_off_the_loop(shop: Shop) -> None:
     assert await shop.call("where") != threading.get_ident()
 
