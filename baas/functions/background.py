@@ -33,7 +33,7 @@ from baas.settings import Settings, parse_networks
 
 _log: Final = logging.getLogger("baas.functions")
 #: Seconds between two rounds of housekeeping.
-_INTERVAL: Final = 15.0
+_INTERVAL: Final = 5.0
 _DAY_MS: Final = 86_400_000
 
 

@@ -29,8 +29,9 @@ _log: Final = logging.getLogger("baas.functions")
 FOLLOWER: Final = "documents"
 #: Events that are read and answered for in one step.
 BATCH: Final = 200
-#: How long a gateway leads without a sign of life.
-LEAD_SECONDS: Final = 10.0
+#: How long a gateway leads without a sign of life. Long, because each sign is a write, and because
+#: the lead of one that has died is ended by `JobQueue.recover`.
+LEAD_SECONDS: Final = 60.0
 _LOOK_SECONDS: Final = 1.0
 #: A cursor with nothing to do behind it is written down this often, in events.
 _SAVE_EVERY: Final = 2_000
