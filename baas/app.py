@@ -23,6 +23,7 @@ from baas.clock import Clock, SystemClock
 from baas.database.service import DatabaseService
 from baas.engines.sqlite.store import SqliteStore
 from baas.functions.background import Background
+from baas.functions.logs import Logs, Tail
 from baas.functions.once import Once
 from baas.functions.records import RECORD_COLLECTIONS
 from baas.functions.releases import Releases
@@ -156,6 +157,9 @@ class App:
                 releases=self.releases,
                 guard=self.function_guard,
                 once=Once(lambda: self.store.jobs, clock, settings.limits),
+                background=self.background,
+                logs=Logs(self.store),
+                tail=lambda: Tail(self.store.feed),
                 jobs=lambda: self.store.jobs,
             ),
             rules_stale=lambda: self.watcher.stale,

@@ -131,7 +131,8 @@ def test_a_stranger_cannot_tell_which_admin_routes_exist(
 @pytest.mark.parametrize("route", ADMIN, ids=ids(ADMIN))
 def test_an_admin_key_needs_the_scope(app: Harness, route: Route) -> None:
     assert call(app, route, app.admin_key("push:read")).code == "PERMISSION_DENIED"
-    assert call(app, route, app.admin_key("*")).status == 200
+    # With it the door is open; what lies behind may still not be there, or not be well formed.
+    assert call(app, route, app.admin_key("*")).status not in (401, 403)
 
 
 @pytest.mark.parametrize("route", DATABASE, ids=ids(DATABASE))
