@@ -14,7 +14,7 @@ from baas.cli.common import data_option, load_app_settings
 @click.option("--port", type=click.IntRange(0, 65535), help="TCP port (server.port; 8000).")
 @data_option
 @click.option("--workers", type=click.IntRange(1, 256), help="Gateway processes (server.workers).")
-@click.option("--reload", is_flag=True, help="Restart when baas.yaml or a function changes.")
+@click.option("--reload", is_flag=True, help="Restart when baas.yaml changes.")
 def serve(
     host: str | None, port: int | None, data: Path | None, workers: int | None, reload: bool
 ) -> None:
