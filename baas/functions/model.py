@@ -222,10 +222,10 @@ class FunctionSpec(_Record, frozen=True, kw_only=True):
     `target` is `module:attribute` in the release's namespace (`posts:publish`, `orders.list:main`)
     and `handler` the callable itself. `file` is relative to the app's folder, `line` from 1.
     `takes` is how many positional arguments it is given: (ctx, event), (ctx) or none; a foreign
-    contract is given its own two. `event_type` and `result_type` are its annotations, None where there
-    are none. `timeout` and `idle_timeout` are seconds, `memory` bytes. `concurrency` is calls at once
-    per worker: None is one in `process`, no bound else. `env` includes the group's. `version` is
-    the release's hash.
+    contract is given its own two. `event_type` and `result_type` are its annotations, None where
+    there are none. `timeout` and `idle_timeout` are seconds, `memory` bytes. `concurrency` is calls
+    at once per worker: None is one in `process`, no bound else. `env` includes the group's.
+    `version` is the release's hash.
     """
 
     name: str

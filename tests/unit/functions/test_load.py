@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from baas.functions.bundle import (
     MAX_FILE_BYTES,
     make_bundle,
     read_bundle,
+    remove_copies,
     write_bundle,
 )
 from baas.functions.load import load_release, unload
@@ -198,3 +200,14 @@ def test_a_copy_that_was_cut_short_is_made_again(tmp_path: Path) -> None:
     (folder / "a.py").write_text("")
     assert (write_bundle(bundle, tmp_path) / "a.py").read_bytes() == bundle.files["a.py"]
     assert [path.name for path in tmp_path.iterdir()] == [bundle.hash]
+
+
+def test_copies_of_forgotten_versions_go_after_a_while(tmp_path: Path) -> None:
+    kept, old, new = (bundle_of({"a.py": f"n = {n}"}) for n in range(3))
+    for bundle in (kept, old, new):
+        write_bundle(bundle, tmp_path)
+    for bundle in (kept, old):
+        os.utime(tmp_path / bundle.hash, (1, 1))
+    remove_copies(tmp_path, {kept.hash}, 60)
+    assert {path.name for path in tmp_path.iterdir()} == {kept.hash, new.hash}
+    remove_copies(tmp_path / "nowhere", set(), 60)
