@@ -164,7 +164,7 @@ def _trigger(trigger: Any) -> dict[str, Any]:
 
 
 async def _versions(services: Services, actor: Actor, body: None) -> dict[str, Any]:
-    return {"versions": await services.functions.releases.versions.infos()}
+    return {"versions": await services.functions.releases.versions.newest()}
 
 
 async def _deploy(services: Services, actor: Actor, body: DeployBody) -> Deployed:
