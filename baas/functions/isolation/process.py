@@ -139,8 +139,18 @@ class WorkerProcess:
             )
 
     async def _start(self, release: Release, warm: bool) -> None:
+        try:
+            await self._connect(release, warm)
+            await asyncio.sleep(START_SECONDS)
+            _log.error("a worker did not start in %g s", START_SECONDS)
+        except Exception:
+            _log.exception("a worker could not be started")
+        if self.state is State.STARTING:
+            self.kill(failed("The function's worker did not start."))
+
+    async def _connect(self, release: Release, warm: bool) -> None:
         self._ours.setblocking(False)
-        await self._loop.create_connection(lambda: self._channel, sock=self._ours)
+        await self._loop.create_unix_connection(lambda: self._channel, sock=self._ours)
         assert self._process.stdout is not None
         self._output, _ = await self._loop.connect_read_pipe(
             partial(_Printed, self._printed), self._process.stdout
@@ -149,9 +159,6 @@ class WorkerProcess:
         self._channel.send(
             frames.Start(str(release.folder), release.config, release.hash, self._memory, names)
         )
-        await asyncio.sleep(START_SECONDS)
-        if self.state is State.STARTING:
-            self.kill(failed("The function's worker did not start."))
 
     # -- calls -------------------------------------------------------------------------------------
 

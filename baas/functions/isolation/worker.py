@@ -284,7 +284,7 @@ async def _serve(descriptor: int) -> None:
     loop = asyncio.get_running_loop()
     pipe = socket.socket(fileno=descriptor)
     worker = Worker(loop)
-    await loop.create_connection(lambda: worker.channel, sock=pipe)
+    await loop.create_unix_connection(lambda: worker.channel, sock=pipe)
     await asyncio.Event().wait()
 
 
