@@ -13,12 +13,13 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from math import inf
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from baas.errors import Code, ConfigurationError, Problem, not_found
+from baas.errors import ConfigurationError, invalid, not_found
 from baas.functions.bundle import (
     Bundle,
     belongs,
@@ -30,6 +31,7 @@ from baas.functions.bundle import (
 )
 from baas.functions.load import load_release, unload
 from baas.functions.model import Release
+from baas.functions.names import is_function_name
 from baas.functions.overrides import read_manifest
 from baas.functions.registry import LIVE, Registry, Weighted
 from baas.functions.versions import StoredAlias, Versions
@@ -209,10 +211,12 @@ class Releases:
     async def point(self, name: str, weights: dict[str, float]) -> StoredAlias:
         """Points an alias at one or two versions with their weights. Of two, the second is the
         one that takes a share from the first."""
-        if not 1 <= len(weights) <= MAX_VERSIONS or any(w <= 0 for w in weights.values()):
-            raise Problem(
-                Code.INVALID_ARGUMENT, "An alias names one or two versions, with weights above 0."
+        if not is_function_name(name):
+            raise invalid(
+                "name", "letters, digits, '_' and '-', at most 64, beginning with a letter"
             )
+        if not 1 <= len(weights) <= MAX_VERSIONS or not all(0 < w < inf for w in weights.values()):
+            raise invalid("versions", "an alias names one or two versions, with weights above 0")
         for version in weights:
             if not await self.versions.has(version):
                 raise not_found(f"There is no version '{version}'.")
