@@ -198,6 +198,8 @@ class BodyDecoder(Generic[T]):
         except msgspec.ValidationError as fault:
             raise _problem(str(fault)) from None
         except (msgspec.DecodeError, UnicodeDecodeError) as fault:
+            if not body:
+                raise invalid("", "The body is empty; send a JSON object, {} at least.") from None
             raise invalid("", f"The body is not well-formed JSON: {_reason(fault)}") from None
         except RecursionError:
             raise Problem(Code.LIMIT_EXCEEDED, "The body is nested too deeply.") from None

@@ -25,11 +25,15 @@ from baas.gateway.services import Services
 
 _NO_PARAMS: Final[dict[str, str]] = {}
 
+NO_ROUTE: Final = "There is no such route; the page /docs lists all there are."
 #: Litestar's own refusals in our words; its texts are not for strangers.
 _FROM_STATUS: Final = {
     400: (Code.INVALID_ARGUMENT, "The request is not well formed."),
-    404: (Code.NOT_FOUND, "There is no such route."),
-    405: (Code.METHOD_NOT_ALLOWED, "This route does not take that method."),
+    404: (Code.NOT_FOUND, NO_ROUTE),
+    405: (
+        Code.METHOD_NOT_ALLOWED,
+        "This route does not take that method; the header Allow says which it takes.",
+    ),
 }
 
 

@@ -148,3 +148,13 @@ def test_check_looks_at_the_rules_of_functions_too(app: Path) -> None:
     result = run("check")
     assert result.exit_code == 1
     assert "error: _functions.yaml:1:17" in result.output
+
+
+def test_explain_does_not_take_two_members_for_one_uid(app: Path) -> None:
+    result = run("explain", "posts", "read", "--as", "uid=u1,roles=a,b")
+    assert result.exit_code == 2
+    assert "--as uid=u1 --as roles=a,b" in result.output
+
+
+def test_explain_knows_what_collection_was_meant(app: Path) -> None:
+    assert "did you mean 'posts'?" in str(run("explain", "post", "read").exception)
