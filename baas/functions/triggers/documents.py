@@ -157,12 +157,21 @@ class Follower:
         """The jobs that events call for, in their order."""
         found: list[NewJob] = []
         for event in events:
-            for spec, trigger in self._triggers.get(event.collection, ()):
-                if (call := _call(spec, trigger, event)) is not None:
-                    found.append(self._job(spec, call, event))
-            for spec, call in await self._auth.calls(event):
-                found.append(self._job(spec, call, event))
+            try:
+                calls = [*self._calls(event), *await self._auth.calls(event)]
+            except Problem:
+                raise  # the store cannot answer now: the same events again, later
+            except Exception:
+                # One event that cannot be told of must not keep all that follow from being told.
+                _log.exception("the triggers of %s were not run", event.cursor)
+                continue
+            found.extend(self._job(spec, call, event) for spec, call in calls)
         return found
+
+    def _calls(self, event: ChangeEvent) -> list[tuple[FunctionSpec, Call]]:
+        triggers = self._triggers.get(event.collection, ())
+        found = ((spec, _call(spec, trigger, event)) for spec, trigger in triggers)
+        return [(spec, call) for spec, call in found if call is not None]
 
     def _job(self, spec: FunctionSpec, call: Call, event: ChangeEvent) -> NewJob:
         text = f"{event.cursor}\0{spec.name}\0{call.trigger.kind}\0{call.trigger.details}"
