@@ -7,6 +7,8 @@ from typing import Any, Final
 
 import re2
 
+from baas.errors import Code, Problem
+
 #: Bytes that one compiled pattern may take, and how many are kept: measured, hostile patterns fill
 #: some 50 MiB of this process. RE2's own 8 MiB each would be 2 GiB. `.{1000}` fits; counted
 #: repetitions of large Unicode classes (`\pL{30}`) do not, and are refused.
@@ -15,9 +17,37 @@ _KEPT: Final = 256
 FLAGS: Final = frozenset("ims")
 
 
+#: Work of one search, in instructions of the program times characters of the text: two seconds
+#: where RE2 can do no better (15 ns each; where its automaton fits in memory, a hundredth of that).
+#: A search cannot be interrupted, so this is also how late a time limit may act.
+MAX_WORK: Final = 150_000_000
+SECONDS_PER_WORK: Final = 15e-9
+
+
+class Pattern:
+    """`search(text)` says whether it is found; Problem(LIMIT_EXCEEDED) where that could take too
+    long. `size` instructions; see MAX_WORK."""
+
+    __slots__ = ("_search", "size")
+
+    def __init__(self, compiled: Any) -> None:
+        self._search = compiled.search
+        self.size: int = compiled.programsize
+
+    def fits(self, text: str) -> bool:
+        return len(text) * self.size <= MAX_WORK
+
+    def search(self, text: str) -> bool:
+        if not self.fits(text):
+            raise Problem(
+                Code.LIMIT_EXCEEDED, "A regular expression is too large for a text of this length."
+            )
+        return self._search(text) is not None
+
+
 @lru_cache(maxsize=_KEPT)
-def compile_pattern(pattern: str, flags: str = "") -> Any:
-    """The compiled pattern; `.search(text)` is truthy where it is found. ValueError if RE2 refuses.
+def compile_pattern(pattern: str, flags: str = "") -> Pattern:
+    """The compiled pattern. ValueError if RE2 refuses.
 
     `flags` from `i` (ignore case, Unicode), `m` (`^ $` at lines too), `s` (dot takes newlines).
     Without `m`, `$` is the very end of the text. Every engine matches through this function.
@@ -27,7 +57,7 @@ def compile_pattern(pattern: str, flags: str = "") -> Any:
     options.log_errors = False
     try:
         # The flags stand before the pattern, not around it: no ")" in it can close them.
-        return re2.compile(f"(?{flags}){pattern}" if flags else pattern, options)
+        return Pattern(re2.compile(f"(?{flags}){pattern}" if flags else pattern, options))
     except re2.error as fault:
         reason = fault.args[0] if fault.args else "not a pattern"
         raise ValueError(reason.decode() if isinstance(reason, bytes) else str(reason)) from None
