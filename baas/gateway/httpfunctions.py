@@ -208,16 +208,23 @@ def _call(
 ) -> Call:
     path = exchange.path.removeprefix(PREFIX) or "/"
     query: bytes = scope.get("query_string", b"")
+    native = found.spec.contract == "native"
     details = {"method": exchange.method, "path": found.trigger.path}
     return Call(
         function=found.spec.name,
-        event=event_of(exchange, path, found.params, query, body),
+        event=event_of(exchange, path, found.params, query, body, strict=native),
         actor=actor,
         trigger=TriggerInfo(kind=kind_of(found.trigger), details=details),
         request_id=exchange.id,
         invocation_id=new_id(),
+        raw_event=None if native else _raw(exchange, query, body),
         ip=exchange.ip,
     )
+
+
+def _raw(exchange: Exchange, query: bytes, body: bytes) -> dict[str, Any]:
+    """For handlers of other clouds, whose shapes hold the request as it came."""
+    return {"rawBody": body, "rawQuery": query.decode("latin-1"), "ip": exchange.ip}
 
 
 def _answer(found: FunctionMatch, result: Any) -> Answer:
