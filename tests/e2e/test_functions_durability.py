@@ -155,6 +155,20 @@ def test_a_kill_in_the_middle_of_a_run(app: Folder) -> None:
     assert [one["attempt"] for one in app.runs(phase="ended")] == [2]
 
 
+def test_a_stop_hands_back_what_it_cannot_wait_for(app: Folder) -> None:
+    go = app.folder / "go"
+    id = app.enqueue("waits", {"name": "a", "go": str(go)})
+    wait_until(lambda: app.runs(phase="begun"))
+    started = time.monotonic()
+    assert app.gateway.stop() == 0
+    assert time.monotonic() - started < SOON
+    app.gateway.close()
+    app.gateway = start_gateway(app.folder, **QUICK)
+    go.touch()
+    wait_until(lambda: app.state(id) == "succeeded", SOON)
+    assert app.invocation(id)["attempts"] == 1  # what was interrupted does not count
+
+
 def test_a_kill_amid_many_calls_loses_none_and_repeats_only_what_ran(app: Folder) -> None:
     ids = [app.enqueue("mark", {"n": n}) for n in range(100)]
     app.again()
