@@ -60,12 +60,19 @@ class Follower:
         self._cursor: str | None = None
         self._unsaved = 0
         self._task: asyncio.Task[None] | None = None
+        self._fitted = asyncio.Event()
 
     def fit(self, release: Release | None) -> None:
         self._triggers = {}
         for spec, trigger in [] if release is None else release.with_trigger(DocumentTrigger):
             self._triggers.setdefault(trigger.collection, []).append((spec, trigger))
         self._auth.fit(release)
+        self._fitted.set()
+
+    @property
+    def wanted(self) -> bool:
+        """Whether any function in force asks for what the feed tells."""
+        return bool(self._triggers) or self._auth.wanted
 
     def start(self) -> None:
         self._task = asyncio.get_running_loop().create_task(self._run(), name="baas-follower")
@@ -98,9 +105,25 @@ class Follower:
         loop = asyncio.get_running_loop()
         until = loop.time() + LEAD_SECONDS / 2
         while (left := until - loop.time()) > 0:
-            if not await self.step():
+            if not self.wanted:
+                await self._pass_by(min(left, _LOOK_SECONDS))
+            elif not await self.step():
                 assert self._cursor is not None
                 await self._feed.wait(self._cursor, min(left, _LOOK_SECONDS))
+        await self.save()
+
+    async def _pass_by(self, seconds: float) -> None:
+        """Keeps up with the feed without reading it: images of what nobody asked for cost every
+        writer of this process. A release that asks for some ends the wait."""
+        self._fitted.clear()
+        if self._cursor is None:
+            await self._resume()
+        head = await resolve(self._feed.head())
+        if not self._fitted.is_set():  # else what was written since then is asked for
+            self._cursor = head
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._fitted.wait()
 
     # -- one step ----------------------------------------------------------------------------------
 
