@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 
 import click
@@ -33,6 +34,10 @@ def serve(
 
         raise SystemExit(serve_with_workers(folder, settings, data, overrides, reload=reload))
 
-    from baas.cli.worker import serve_here
+    gc.disable()  # nothing that a start makes is garbage; `run` collects once, before it serves
+    try:
+        from baas.cli.worker import serve_here
 
-    serve_here(folder, settings)
+        serve_here(folder, settings)
+    finally:
+        gc.enable()
