@@ -14,7 +14,7 @@ import sys
 import threading
 from pathlib import Path
 from types import FrameType
-from typing import Any, Final
+from typing import Final
 
 _log: Final = logging.getLogger("baas.functions")
 
@@ -129,22 +129,28 @@ def _stall(frame: FrameType) -> Stall | None:
     place: tuple[str, int] | None = None
     inner: FrameType | None = frame
     while inner is not None:
-        run = _run_of(inner)
-        if run is not None:
+        found = _function_of(inner)
+        if found is not None:
             file, line = place or (frame.f_code.co_filename, frame.f_lineno)
-            return Stall(run.spec.name, _shown(file, run), line)
+            name, folder = found
+            return Stall(name, _shown(file, folder), line)
         if place is None and _is_apps(inner.f_code.co_filename):
             place = (inner.f_code.co_filename, inner.f_lineno)
         inner = inner.f_back
     return None
 
 
-def _run_of(frame: FrameType) -> Any:
-    """The call whose handler, or start, this frame runs."""
+def _function_of(frame: FrameType) -> tuple[str, Path] | None:
+    """The function that this frame calls or starts, and the folder of its release."""
     from baas.functions.isolation.inline import Run
+    from baas.functions.lifecycle import Lifecycle
 
-    if frame.f_code in (Run._handle.__code__, Run._within_limit.__code__, Run._prepare.__code__):
-        return frame.f_locals.get("self")
+    known = frame.f_locals
+    if frame.f_code in (Run._handle.__code__, Run._within_limit.__code__):
+        run: Run = known["self"]
+        return run.spec.name, run.life.release.folder
+    if frame.f_code is Lifecycle._start_function.__code__:
+        return known["spec"].name, known["self"].release.folder
     return None
 
 
@@ -156,8 +162,8 @@ def _is_apps(file: str) -> bool:
     return not file.startswith((_KIT, "<", *_LIBRARIES))
 
 
-def _shown(file: str, run: Any) -> str:
+def _shown(file: str, folder: Path) -> str:
     try:
-        return Path(file).relative_to(run.life.release.folder).as_posix()
+        return Path(file).relative_to(folder).as_posix()
     except ValueError:
         return file

@@ -39,6 +39,8 @@ class NoSecrets:
 
 
 _NOTHING: Final[Mapping[str, str]] = {}
+#: Transactions of functions that are open at once; each holds a connection. More wait.
+MAX_SNAPSHOTS: Final = 64
 
 
 class Kit:
@@ -49,6 +51,7 @@ class Kit:
         self.secrets: Final = secrets
         self.dispatch: Dispatch | None = None
         self.invoke: Callable[[Call], Awaitable[Value]]
+        self.snapshots: Final = asyncio.Semaphore(MAX_SNAPSHOTS)
 
 
 class LocalHost:
@@ -78,14 +81,21 @@ class LocalHost:
         )
 
     async def begin(self) -> str:
-        manager = self._kit.database.snapshot()
+        await self._kit.snapshots.acquire()
+        try:
+            manager = self._kit.database.snapshot()
+            reader = await manager.__aenter__()
+        except BaseException:
+            self._kit.snapshots.release()
+            raise
         name = str(next(self._numbers))
-        self._open[name] = (manager, await manager.__aenter__())
+        self._open[name] = (manager, reader)
         return name
 
     async def end(self, snapshot: str) -> None:
         found = self._open.pop(snapshot, None)
         if found is not None:
+            self._kit.snapshots.release()
             await found[0].__aexit__(None, None, None)
 
     async def close(self) -> None:

@@ -90,6 +90,7 @@ class WorkerProcess:
         self._tasks: set[asyncio.Task[None]] = set()
         self._reason: Fault | None = None
         self._memory = _memory_of(functions)
+        self._is_watched = False
         self.state = State.STARTING
         #: Settled when it serves; a Failed where it cannot.
         self.ready: asyncio.Future[None] = self._loop.create_future()
@@ -145,6 +146,7 @@ class WorkerProcess:
             _log.error("a worker did not start in %g s", START_SECONDS)
         except Exception:
             _log.exception("a worker could not be started")
+            self._ours.close()
         if self.state is State.STARTING:
             self.kill(failed("The function's worker did not start."))
 
@@ -312,11 +314,13 @@ class WorkerProcess:
     # -- memory ------------------------------------------------------------------------------------
 
     def _watch_memory(self) -> None:
-        if self._memory is not None and len(self._calls) == 1:
+        if self._memory is not None and not self._is_watched:
+            self._is_watched = True
             self._loop.call_later(MEMORY_SECONDS, self._look_at_memory, self._memory)
 
     def _look_at_memory(self, most: int) -> None:
         if not self._calls or self.state is State.GONE:
+            self._is_watched = False
             return
         if _memory_in_use(self.pid) > most:
             detail = f"The function used more than {most // 1024**2} MiB of memory."

@@ -291,8 +291,10 @@ async def _serve(descriptor: int) -> None:
 def main() -> None:
     descriptor, parent = int(sys.argv[1]), int(sys.argv[2])
     _die_with(parent)
-    # Ctrl-C at a terminal reaches the whole group: when to end is the gateway's decision.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # A terminal or a service manager signals the whole group: when to end is the gateway's
+    # decision. Not SIG_IGN, which programs that a function starts would inherit.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)
     sys.stdout = Printed("info", sys.stdout)
     sys.stderr = Printed("error", sys.stderr)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)

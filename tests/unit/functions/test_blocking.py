@@ -35,6 +35,24 @@ async def test_a_blocking_function_is_named_once_with_file_and_line(shop: Shop) 
     assert (stall.function, stall.file, stall.line) == ("blocks", "main.py", 5)
 
 
+@shop(
+    """
+    import time
+
+    @fn.initializer
+    async def load(ctx):
+        time.sleep(0.3)
+
+    @fn.event()
+    async def ready(ctx, event):
+        return 1
+    """
+)
+async def test_a_blocking_initializer_is_named_too(shop: Shop) -> None:
+    await shop.call("ready")
+    assert [(one.function, one.line) for one in shop.functions.watch.stalls] == [("ready", 6)]
+
+
 @shop(SOURCE)
 async def test_those_that_wait_or_have_a_thread_are_not(shop: Shop) -> None:
     await asyncio.gather(shop.call("waits"), shop.call("in_a_thread"))

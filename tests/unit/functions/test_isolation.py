@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import threading
 from pathlib import Path
 from tempfile import gettempdir
 from types import SimpleNamespace
@@ -327,6 +328,16 @@ async def test_no_worker_outlives_the_service(shop: Shop) -> None:
     await shop.functions.stop()
     for pid in pids:
         await gone(pid)
+
+
+@shop(LIMITS)
+async def test_workers_that_come_and_go_leave_nothing_behind(shop: Shop) -> None:
+    await shop.problem("dies")
+    before = (len(os.listdir("/proc/self/fd")), threading.active_count())
+    for name in ("dies", "leaps", "spins", "dies"):
+        await shop.problem(name)
+    await until(lambda: not shop.functions.workers.workers())
+    await until(lambda: (len(os.listdir("/proc/self/fd")), threading.active_count()) <= before)
 
 
 def test_a_response_object_becomes_the_dict_that_stands_for_one() -> None:
