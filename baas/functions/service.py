@@ -40,6 +40,9 @@ class FunctionService:
         self._kit: Final = Kit(database, secrets or NoSecrets())
         self._logs = logs
         self._redactor: tuple[Any, Redactor] = (None, Redactor())
+        if logs is not None:
+            # Functions also speak through `logging`, and so do their failures.
+            logs.redact = lambda text: self.redactor().text(text)
         self.registry: Final = Registry(self._retire)
         self.registry.listeners.append(self._warm)
         self.records: Final = Records(store, clock, self.redactor)
