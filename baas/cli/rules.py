@@ -131,7 +131,8 @@ def test(files: tuple[Path, ...]) -> None:
     folder = _folder(settings)
     book = load_rules(folder)
     coverage = Coverage(book)
-    outcomes = asyncio.run(run_tests(book, list(files) or find_tests(folder), coverage))
+    paths = list(files) or find_tests(folder)
+    outcomes = asyncio.run(run_tests(book, paths, coverage, load_function_rules(folder)))
     for line in table(outcomes):
         click.echo(line)
     failed = sum(bool(outcome.fault) for outcome in outcomes)

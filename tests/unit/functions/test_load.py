@@ -38,12 +38,16 @@ def test_siblings_import_each_other_as_in_a_folder() -> None:
             import orders.prices as aliased
             import orders.prices
             from . import helpers as relative
+            from functions import helpers as by_folder
+            from functions.orders.prices import total
+            import functions.orders.taxes
             import json
 
             @fn.event()
             def all_ways():
                 import late
-                same = helpers is relative and prices is aliased is orders.prices
+                same = helpers is relative is by_folder and prices is aliased is orders.prices
+                same = same and total is prices.total and functions.orders.taxes.tax == 2
                 return [helpers.word, again, prices.total(), late.word, same, json.dumps(1)]
             """,
         "helpers.py": "word = 'hi'\n",
