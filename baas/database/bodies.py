@@ -184,6 +184,10 @@ _NAMED: Final = re.compile(
     r"Object (?P<fault>contains unknown|missing required) field `(?P<name>.*)`", re.DOTALL
 )
 _MAX_SHOWN: Final = 64
+#: Values of one body, containers and names counted: what is done with each of them is done on the
+#: event loop, a microsecond or two in all. Texts may be as long as the body.
+MAX_VALUES: Final = 1_000_000
+_STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
 
 
 class BodyDecoder(Generic[T]):
@@ -194,7 +198,7 @@ class BodyDecoder(Generic[T]):
 
     def __call__(self, body: bytes) -> T:
         try:
-            return self.decode(body)
+            decoded = self.decode(body)
         except msgspec.ValidationError as fault:
             raise _problem(str(fault)) from None
         except (msgspec.DecodeError, UnicodeDecodeError) as fault:
@@ -203,6 +207,21 @@ class BodyDecoder(Generic[T]):
             raise invalid("", f"The body is not well-formed JSON: {_reason(fault)}") from None
         except RecursionError:
             raise Problem(Code.LIMIT_EXCEEDED, "The body is nested too deeply.") from None
+        if len(body) > MAX_VALUES:
+            _check_values(body)
+        return decoded
+
+
+def _check_values(body: bytes) -> None:
+    """LIMIT_EXCEEDED where there are more than MAX_VALUES: before each but the first there is a
+    comma or the opening of a container. `body` is known to be JSON: in what is none, the pattern
+    of a string could take quadratic time."""
+    if _openings(body) > MAX_VALUES and _openings(_STRING.sub(b"", body)) > MAX_VALUES:
+        raise Problem(Code.LIMIT_EXCEEDED, f"The body holds more than {MAX_VALUES} values.")
+
+
+def _openings(text: bytes) -> int:
+    return sum(map(text.count, (b",", b"[", b"{")))
 
 
 def _reason(fault: Exception) -> str:
