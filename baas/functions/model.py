@@ -202,9 +202,7 @@ RETRY_PRESETS: Final[dict[str, RetryPolicy]] = {
     "none": RetryPolicy(function=_NEVER, system=_NEVER, throttled=_NEVER),
     "quick": RetryPolicy(function=Backoff(tries=3, first=0.1, cap=1.0), max_age=600.0),
     "patient": RetryPolicy(function=Backoff(tries=8, first=10.0, cap=3600.0), max_age=86_400.0),
-    "forever": RetryPolicy(
-        function=Backoff(tries=None, first=1.0, cap=600.0), max_age=MAX_AGE
-    ),
+    "forever": RetryPolicy(function=Backoff(tries=None, first=1.0, cap=600.0), max_age=MAX_AGE),
 }
 
 
