@@ -229,7 +229,13 @@ def _reason(fault: Exception) -> str:
 
 
 def _problem(text: str) -> Problem:
-    """The fault in our words, with a path like `operations.0.limit`."""
+    problem = explained(text)
+    problem.operation = _operation_of(problem.errors[0].path)
+    return problem
+
+
+def explained(text: str) -> Problem:
+    """msgspec's text of a fault in our words, with a path like `operations.0.limit`."""
     match = _AT.fullmatch(text)
     assert match is not None
     message, path = match["message"], _dotted(match["path"] or "")
@@ -238,14 +244,13 @@ def _problem(text: str) -> Problem:
         name = name if len(name) <= _MAX_SHOWN else f"{name[:_MAX_SHOWN]}..."
         path = f"{path}.{name}" if path else name
         message = "is required" if named["fault"].startswith("missing") else "is not a known field"
-    problem = invalid(path, message)
-    problem.operation = _operation_of(path)
-    return problem
+    return invalid(path, message)
 
 
 def _dotted(path: str) -> str:
-    """`$.operations[0].limit` as `operations.0.limit`."""
-    return path.removeprefix("$").replace("[", ".").replace("]", "").strip(".")
+    """`$.operations[0].limit` as `operations.0.limit`; any member of a mapping is `*`."""
+    steps = path.removeprefix("$").replace("[...]", ".*")
+    return steps.replace("[", ".").replace("]", "").strip(".")
 
 
 def _operation_of(path: str) -> int | None:
