@@ -205,7 +205,7 @@ class App:
         if self.settings.database.watch_rules:
             self._tasks.append(asyncio.create_task(self.watcher.run(), name="baas-rules"))
         self._started = True
-        log.info("started, rules revision %s", self.guard.book.revision)
+        log.info("started, rules revision %s", self._rules.revision)
 
     async def _warm(self) -> None:
         await self.asgi.litestar()
