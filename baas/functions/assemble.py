@@ -279,7 +279,7 @@ class Assembly:
 
     def _initializer(self, extra: Extra) -> Initializer:
         reach = self._reach(extra)
-        if not reach.functions:
+        if not (reach.functions or reach.groups):
             reach = Reach(module=self._relative(extra.module))
         return Initializer(run=extra.run, reach=reach)
 

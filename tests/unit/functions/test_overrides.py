@@ -173,6 +173,31 @@ def test_layers_bring_middleware_to_the_groups_that_use_them_in_order() -> None:
         assert asyncio.run(run(release, "outside")) == 2
 
 
+def test_hooks_and_initializers_of_a_layer_are_for_its_groups_too() -> None:
+    files = {
+        "main.py": "from baas import fn\n@fn.event()\nasync def inside(ctx): ...\n"
+        "@fn.event()\nasync def outside(ctx): ...\n",
+        "_layers/one/setup.py": """
+            from baas import fn
+            ran = []
+            @fn.initializer
+            def ready(ctx): ran.append("initializer")
+            @fn.hook("function.before")
+            def early(stage): ran.append(stage.function)
+            """,
+    }
+    manifest = "services: {board: {functions: [inside], layers: [_layers/one]}}"
+
+    async def start(release: Release) -> None:
+        life = Lifecycle(release)
+        for spec in release.functions.values():
+            await life.prepare(spec, lambda _: None)
+
+    with released(files, manifest) as release:
+        asyncio.run(start(release))
+        assert release.initializers[0].run.__globals__["ran"] == ["inside", "initializer"]
+
+
 def test_packages_of_a_layer_are_on_the_path_of_the_release_alone() -> None:
     files = {
         "main.py": "from baas import fn\nimport dependency\n"
