@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Final
 
@@ -24,6 +26,25 @@ MAX_WORK: Final = 150_000_000
 SECONDS_PER_WORK: Final = 15e-9
 
 
+#: Searches of less work than this (a third of a millisecond) are not worth asking the clock.
+_LONG: Final = 20_000
+
+
+class OutOfTime(Exception):
+    """Whoever runs a query has no time left for a search."""
+
+
+class Watch(threading.local):
+    """`lacks(seconds)`, where set, is asked before a search that may take so long in this thread;
+    true makes it raise OutOfTime. Set by those who evaluate a stranger's filter under a limit: one
+    filter may hold hundreds of patterns, and a search cannot be stopped."""
+
+    lacks: Callable[[float], bool] | None = None
+
+
+WATCH: Final = Watch()
+
+
 class Pattern:
     """`search(text)` says whether it is found; Problem(LIMIT_EXCEEDED) where that could take too
     long. `size` instructions; see MAX_WORK."""
@@ -38,10 +59,13 @@ class Pattern:
         return len(text) * self.size <= MAX_WORK
 
     def search(self, text: str) -> bool:
-        if not self.fits(text):
+        work = len(text) * self.size
+        if work > MAX_WORK:
             raise Problem(
                 Code.LIMIT_EXCEEDED, "A regular expression is too large for a text of this length."
             )
+        if work > _LONG and WATCH.lacks is not None and WATCH.lacks(work * SECONDS_PER_WORK):
+            raise OutOfTime
         return self._search(text) is not None
 
 

@@ -17,7 +17,7 @@ from baas.engines.sqlite.keys import CONTAINER_KEY, container_key
 from baas.engines.sqlite.predicates import REGEXP
 from baas.engines.sqlite.sort import SORT, sort_key
 from baas.errors import Code, Problem
-from baas.query.patterns import SECONDS_PER_WORK, compile_pattern
+from baas.query.patterns import SECONDS_PER_WORK, WATCH, OutOfTime, compile_pattern
 from baas.schema.values import Document, decode
 
 #: The name of the database file in the data folder.
@@ -102,18 +102,25 @@ class Database:
         self.raw.close()
 
     def _match(self, predicate: Any, text: str) -> bool | None:
-        verdict: bool | None = predicate(decode(text), self.lookup)
+        WATCH.lacks = self._lacks
+        try:
+            verdict: bool | None = predicate(decode(text), self.lookup)
+        except OutOfTime:
+            raise apsw.InterruptError("a search takes too long for this budget") from None
+        finally:
+            WATCH.lacks = None
         return verdict
 
     def _regexp(self, pattern: str, flags: str, text: str) -> bool:
+        compiled = compile_pattern(pattern, flags)
+        if compiled.fits(text) and self._lacks(len(text) * compiled.size * SECONDS_PER_WORK):
+            raise apsw.InterruptError("a search takes too long for this budget")
+        return compiled.search(text)
+
+    def _lacks(self, seconds: float) -> bool:
         """One search may take longer than all else in a statement and cannot be stopped: so the
         clock is looked at before it, and one that might not fit is not begun."""
-        compiled = compile_pattern(pattern, flags)
-        if self._budget and compiled.fits(text):
-            longest = len(text) * compiled.size * SECONDS_PER_WORK
-            if self._over_budget() or longest > self._budget:
-                raise apsw.InterruptError("a search takes too long for this budget")
-        return compiled.search(text)
+        return bool(self._budget) and (self._over_budget() or seconds > self._budget)
 
     def _over_budget(self) -> bool:
         if self.cancelled is not None and self.cancelled.is_set():
