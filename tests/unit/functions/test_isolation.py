@@ -8,14 +8,12 @@ import sys
 import threading
 from pathlib import Path
 from tempfile import gettempdir
-from types import SimpleNamespace
 from uuid import uuid4
 
 import pytest
 
 from baas.errors import Code
 from baas.functions.isolation.process import State
-from baas.functions.isolation.worker import sendable
 from tests.support.database import ANN
 from tests.support.invoking import Shop, shop, until
 
@@ -340,16 +338,49 @@ async def test_workers_that_come_and_go_leave_nothing_behind(shop: Shop) -> None
     await until(lambda: (len(os.listdir("/proc/self/fd")), threading.active_count()) <= before)
 
 
-def test_a_response_object_becomes_the_dict_that_stands_for_one() -> None:
-    response = SimpleNamespace(
-        status_code=201, media_type="text/html", headers={"x-a": "1"}, content="<p>"
-    )
-    assert sendable(response) == {
-        "statusCode": 201,
-        "headers": {"x-a": "1", "content-type": "text/html"},
-        "body": b"<p>",
-    }
-    assert sendable({"a": 1}) == {"a": 1}
+PAGES = """
+from litestar import Response
+from litestar.response import Redirect, Stream
+
+@fn.http("GET", "/json", isolation="process")
+async def json_page(ctx, request):
+    response = Response({"a": 1}, status_code=201, headers={"x-a": "1"})
+    response.set_cookie("a", "b")
+    response.set_cookie("seen", "yes")
+    return response
+
+@fn.http("GET", "/go", isolation="process")
+def go(ctx, request):
+    return Redirect("/elsewhere")
+
+@fn.http("GET", "/stream", isolation="process")
+async def stream(ctx, request):
+    return Stream(iter(["a", "b"]))
+
+@fn.http("GET", "/bytes", isolation="process")
+async def raw(ctx, request):
+    return request.body
+
+@fn.http("GET", "/what", isolation="process")
+async def what(ctx, request):
+    return object()
+"""
+
+
+@shop(PAGES)
+async def test_response_objects_become_what_they_send(shop: Shop) -> None:
+    page = await shop.call("json_page", {"method": "GET", "path": "/json"}, kind="http")
+    assert (page["statusCode"], page["body"]) == (201, b'{"a":1}')
+    assert page["headers"]["x-a"] == ["1"]
+    cookies = page["headers"]["set-cookie"]
+    assert sorted(one.partition(";")[0] for one in cookies) == ["a=b", "seen=yes"]
+    gone = await shop.call("go", {"method": "GET", "path": "/go"}, kind="http")
+    assert (gone["statusCode"], gone["headers"]["location"]) == (302, ["/elsewhere"])
+    assert (await shop.call("stream", {"method": "GET", "path": "/"}, kind="http"))["body"] == b"ab"
+    event = {"method": "POST", "path": "/bytes", "body": b"\x00\xff"}
+    assert await shop.call("raw", event, kind="http") == b"\x00\xff"
+    problem = await shop.problem("what", {"method": "GET", "path": "/"}, kind="http")
+    assert problem.code is Code.FUNCTION_FAILED
 
 
 async def gone(pid: int) -> None:
