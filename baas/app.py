@@ -133,6 +133,7 @@ class App:
             "Log lines dropped since the last that were reported.",
             lambda: self.logs.dropped,
         )
+        self.functions.measure(self.metrics)
         self._tasks: list[asyncio.Task[None]] = []
         self._bridge: LoggingBridge | None = None
         self._started = False

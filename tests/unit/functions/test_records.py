@@ -11,6 +11,7 @@ from baas.functions.records import (
     MAX_PLAIN,
     RECORD_COLLECTIONS,
 )
+from baas.observe.metrics import Metrics
 from baas.schema.values import date_to_ms
 from tests.support.database import ANN
 from tests.support.invoking import Shop, shop
@@ -80,6 +81,18 @@ async def test_of_many_plain_calls_some_are_recorded_and_all_counted(shop: Shop)
     assert shop.functions.records.totals["quiet", "ok"] == MAX_PLAIN + 51
     (attempt,) = [one for one in records if one["mode"] == "async"]
     assert (attempt["invocation"], attempt["attempt"]) == ("i1", 2)
+
+
+@shop(SOURCE)
+async def test_metrics_count_calls_by_how_they_ended(shop: Shop) -> None:
+    metrics = Metrics("1")
+    shop.functions.measure(metrics)
+    await shop.call("quiet")
+    await shop.problem("fails")
+    text = metrics.render().decode()
+    assert 'baas_function_calls_total{function="fails",result="failed"} 1' in text
+    assert 'baas_function_calls_total{function="quiet",result="ok"} 1' in text
+    assert "baas_function_workers 0" in text
 
 
 @shop(SOURCE)
