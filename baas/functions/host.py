@@ -57,13 +57,15 @@ class Kit:
 class LocalHost:
     """One call's way to the kit. `close` lets go of snapshots it left open."""
 
-    __slots__ = ("_call", "_deadline", "_kit", "_numbers", "_open")
+    __slots__ = ("_call", "_deadline", "_kit", "_numbers", "_open", "ended")
 
     def __init__(self, kit: Kit, call: Call, deadline: float) -> None:
         self._kit = kit
         self._call = call
         self._deadline = deadline
         self._numbers = count(1)
+        #: Set when the call is over, whatever a thread or worker of it still does.
+        self.ended = False
         self._open: dict[str, tuple[AbstractAsyncContextManager[DocumentReader], DocumentReader]]
         self._open = {}
 
@@ -90,6 +92,9 @@ class LocalHost:
             raise
         name = str(next(self._numbers))
         self._open[name] = (manager, reader)
+        if self.ended:
+            await self.end(name)
+            raise RuntimeError("the call has ended")
         return name
 
     async def end(self, snapshot: str) -> None:

@@ -138,6 +138,7 @@ class Invoker:
         finally:
             if on_loop:
                 self._watch.leave()
+            host.ended = True
             if host.is_open:
                 await host.close()
 

@@ -119,8 +119,10 @@ class Run:
             result = call_handler(spec, self.contexts(True), event)
             return await result if isawaitable(result) else result
         if spec.is_async:
-            return await self.threads.run(partial(_run_async, spec, self._elsewhere(), event))
-        return await self.threads.run(partial(_run_sync, spec, self.contexts(False), event))
+            work = partial(_run_async, spec, self._elsewhere(), event)
+        else:
+            work = partial(_run_sync, spec, self.contexts(False), event)
+        return await self.threads.run(work, nested=self.call.depth > 0)
 
     # -- contexts ----------------------------------------------------------------------------------
 
