@@ -174,6 +174,9 @@ class WorkerProcess:
     ) -> Value:
         """The call's result, of a worker that serves and has room (`taken`). Raises Failed or
         TimedOut; cancelled, it gives the call up."""
+        seconds = _remaining(call, spec)
+        if seconds <= 0:
+            raise TimedOut(spec.timeout)
         if secrets is not self._secrets:
             self._channel.send(frames.Secrets(dict(secrets)))
             self._secrets = secrets
@@ -182,7 +185,7 @@ class WorkerProcess:
         # OverflowError and the like: the event has no form on the pipe. The function failed.
         self._channel.send(frames.Run(number, call))
         self._calls[number] = running
-        self._limit(number, running, _remaining(call, spec))
+        self._limit(number, running, seconds)
         self._watch_memory()
         try:
             done = await running.done

@@ -12,7 +12,7 @@ SOURCE = """
 import asyncio, time
 
 def compute():
-    time.sleep(0.3)
+    time.sleep(0.5)
 
 @fn.event()
 async def blocks(ctx, event):
@@ -20,7 +20,7 @@ async def blocks(ctx, event):
 
 @fn.event()
 async def waits(ctx, event):
-    await asyncio.sleep(0.3)
+    await asyncio.sleep(0.5)
 
 @fn.event()
 def in_a_thread(ctx, event):
@@ -41,7 +41,7 @@ async def test_a_blocking_function_is_named_once_with_file_and_line(shop: Shop) 
 
     @fn.initializer
     async def load(ctx):
-        time.sleep(0.3)
+        time.sleep(0.5)
 
     @fn.event()
     async def ready(ctx, event):

@@ -79,7 +79,7 @@ def test_a_process_is_killed_at_its_limit_while_others_are_served(name: str) -> 
         (record,) = [one for one in await shop.records() if one["function"] == name]
         assert record["result"] == "timeout"
         # The start of the process is not the function's time; 0.2 s and what it takes to notice.
-        assert record["ms"] - sum(record["phases"].get(p, 0) for p in ("spawn", "import")) < 1500
+        assert record["ms"] - sum(record["phases"].get(p, 0) for p in ("spawn", "import")) < 4000
         await gone(worker.pid)
 
     play()
