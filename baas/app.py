@@ -24,6 +24,7 @@ from baas.database.service import DatabaseService
 from baas.engines.local.store import LocalBlobs
 from baas.engines.sqlite.store import SqliteStore
 from baas.functions.background import Background
+from baas.functions.logs import Logs, Tail
 from baas.functions.once import Once
 from baas.functions.records import RECORD_COLLECTIONS
 from baas.functions.releases import Releases
@@ -149,6 +150,7 @@ class App:
             "Log lines dropped since the last that were reported.",
             lambda: self.logs.dropped,
         )
+        self.functions.measure(self.metrics)
         self._tasks: list[asyncio.Task[None]] = []
         self._bridge: LoggingBridge | None = None
         self._started = False
@@ -173,6 +175,9 @@ class App:
                 releases=self.releases,
                 guard=self.function_guard,
                 once=Once(lambda: self.store.jobs, clock, settings.limits),
+                background=self.background,
+                logs=Logs(self.store),
+                tail=lambda: Tail(self.store.feed),
                 jobs=lambda: self.store.jobs,
             ),
             storage=self.storage,
@@ -221,7 +226,7 @@ class App:
         if self.settings.database.watch_rules:
             self._tasks.append(asyncio.create_task(self.watcher.run(), name="baas-rules"))
         self._started = True
-        log.info("started, rules revision %s", self.guard.book.revision)
+        log.info("started, rules revision %s", self._rules.revision)
 
     async def _warm(self) -> None:
         await self.asgi.litestar()

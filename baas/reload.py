@@ -77,6 +77,7 @@ class RuleWatcher(Generic[R]):
         self.stale = False
         self._now_ns = now_ns
         self._seen: Stamp | None = stamp_of(folder)
+        self._refused: tuple[Stamp, str] | None = None
         metrics.counter(RELOADS, "Times that changed rule files were put in force.")
         metrics.counter(FAILURES, "Times that changed rule files were refused.")
         metrics.gauge(
@@ -106,19 +107,23 @@ class RuleWatcher(Generic[R]):
                 return False
             await self._apply(book)
         except ConfigurationError as fault:
-            self._refuse(str(fault))
+            self._refuse(stamp, str(fault))
             return False
         except Exception:
             log.exception("reloading rules met an unexpected fault")
-            self._refuse("unexpected fault")
+            self._refuse(stamp, "unexpected fault")
             return False
         self.revision = book.revision
         self.stale = False
+        self._refused = None
         self._metrics.increment(RELOADS)
         log.info("rules reloaded, revision %s", book.revision)
         return True
 
-    def _refuse(self, reason: str) -> None:
+    def _refuse(self, stamp: Stamp, reason: str) -> None:
+        if self._refused == (stamp, reason):
+            return  # the second look at what was written just now: said already
+        self._refused = (stamp, reason)
         self.stale = True
         self._metrics.increment(FAILURES)
         log.error("rules not reloaded, the last good ones stay in force: %s", reason)

@@ -200,7 +200,7 @@ class LimitSettings(_Section, frozen=True):
     rate_auth: str = "30/m"
     """Sign-in, sign-up and changes of a password, per address."""
 
-    rate_password: str = "100/h"
+    rate_password: str = "100/h"  # noqa: S105 - a rate, not a secret
     """Wrong passwords per account and gateway process, from all addresses together; sign-in stays
     open at addresses where the account has a session."""
 

@@ -139,7 +139,7 @@ def _prepare(app: Path, number: int, callers_wanted: int) -> list[Caller]:
     """Signs the callers in, then imports documents that belong to them."""
     shutil.copytree(HERE / "app", app)
     with gateway(app, 1) as server:
-        callers = [_sign_in(server.port) for _ in range(callers_wanted)]
+        callers = [sign_in(server.port) for _ in range(callers_wanted)]
     lines = app / "notes.jsonl"
     with lines.open("wb") as file:
         for document in documents(number, [caller.uid for caller in callers]):
@@ -150,7 +150,7 @@ def _prepare(app: Path, number: int, callers_wanted: int) -> list[Caller]:
     return callers
 
 
-def _sign_in(port: int) -> Caller:
+def sign_in(port: int) -> Caller:
     request = urllib.request.Request(
         f"http://127.0.0.1:{port}/v1/auth/sign-in/anonymous",
         data=b"{}",

@@ -46,7 +46,8 @@ class Numbers(msgspec.Struct):
 @fn.event()
 async def my_numbers(ctx: Context) -> Numbers:
     """How many posts the caller has written, and how many likes they got."""
-    assert ctx.auth is not None  # rules/_functions.yaml
+    if ctx.auth is None:  # an admin key: the rules of functions let no other stranger in
+        return Numbers(posts=0, likes=0)
     mine = {"$match": {"_openid": ctx.auth.uid}}
     sums = {"$group": {"_id": None, "posts": {"$sum": 1}, "likes": {"$sum": "$likes"}}}
     found = await ctx.database.collection("posts").aggregate([mine, sums])

@@ -119,9 +119,10 @@ class SigningKeys:
     def accepts(self, kid: str) -> bool:
         return kid in self._kids
 
-    def headers(self) -> dict[str, str]:
-        """The header members of a new token, beside `alg`."""
-        return {"kid": self.kid, "typ": TOKEN_TYPE}
+    @property
+    def header(self) -> str:
+        """The first segment of a new token."""
+        return _header(self.kid)
 
     def jwks(self) -> dict[str, list[dict[str, str]]]:
         """The public keys as a JWK set (RFC 7517, RFC 8037), without those no token needs."""
@@ -131,12 +132,12 @@ class SigningKeys:
 
     def _make(self) -> Document:
         private = Ed25519PrivateKey.generate()
-        public = _b64(private.public_key().public_bytes_raw())
+        public = b64(private.public_key().public_bytes_raw())
         kid = thumbprint(public)
         nonce = secrets.token_bytes(_NONCE_BYTES)
         sealed = nonce + self._seal.encrypt(nonce, private.private_bytes_raw(), kid.encode())
         created = date_from_ms(self._clock.now_ms())
-        return {"kid": kid, "public": public, "private": _b64(sealed), "createTime": created}
+        return {"kid": kid, "public": public, "private": b64(sealed), "createTime": created}
 
     def _retire(self, key: Document) -> Document:
         """What stays of a key that no longer signs. Idempotent."""
@@ -169,7 +170,7 @@ class SigningKeys:
         self._kids = frozenset(key.kid for key in found)
 
     def _unseal(self, key: Document) -> Ed25519PrivateKey:
-        sealed = _unb64(key["private"])
+        sealed = unb64(key["private"])
         nonce, box = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
         try:
             raw = self._seal.decrypt(nonce, box, key["kid"].encode())
@@ -185,17 +186,17 @@ class SigningKeys:
 def thumbprint(public: str) -> str:
     """The key's `kid`: its JWK thumbprint (RFC 7638)."""
     members = f'{{"crv":"Ed25519","kty":"OKP","x":"{public}"}}'
-    return _b64(hashlib.sha256(members.encode()).digest())
+    return b64(hashlib.sha256(members.encode()).digest())
 
 
 def _verifying(key: Document) -> VerifyingKey:
-    public = Ed25519PublicKey.from_public_bytes(_unb64(key["public"]))
+    public = Ed25519PublicKey.from_public_bytes(unb64(key["public"]))
     return VerifyingKey(key["kid"], public, key["public"], key.get("lastExp"))
 
 
 def _header(kid: str) -> str:
-    """A token's first segment as PyJWT writes it: members sorted, no spaces."""
-    return _b64(encode({"alg": ALGORITHM, "kid": kid, "typ": TOKEN_TYPE}))
+    """A token's first segment: members sorted, no spaces."""
+    return b64(encode({"alg": ALGORITHM, "kid": kid, "typ": TOKEN_TYPE}))
 
 
 def _jwk(key: VerifyingKey) -> dict[str, str]:
@@ -203,9 +204,11 @@ def _jwk(key: VerifyingKey) -> dict[str, str]:
     return {**fixed, "kid": key.kid, "x": key.raw}
 
 
-def _b64(data: bytes) -> str:
+def b64(data: bytes) -> str:
+    """base64url without padding (RFC 7515, appendix C)."""
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
-def _unb64(text: str) -> bytes:
+def unb64(text: str) -> bytes:
+    """The reverse. ValueError where it cannot be one; some other spellings are taken too."""
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))

@@ -1,4 +1,9 @@
-"""Tokens: access tokens (JWT, EdDSA) and refresh tokens (an HMAC over session and generation)."""
+"""Tokens: access tokens (JWT, EdDSA) and refresh tokens (an HMAC over session and generation).
+
+An access token is a compact JWS (RFC 7515) under one algorithm and a header that is known byte for
+byte, so there is nothing in it to interpret: signing and verifying are Ed25519 over the first two
+segments (RFC 8037).
+"""
 
 from __future__ import annotations
 
@@ -8,10 +13,9 @@ import re
 from typing import Final
 
 import msgspec
-from jwt.api_jws import PyJWS
-from jwt.exceptions import PyJWTError
+from cryptography.exceptions import InvalidSignature
 
-from baas.auth.keys import ALGORITHM, SigningKeys, VerifyingKey
+from baas.auth.keys import SigningKeys, VerifyingKey, b64, unb64
 from baas.clock import Clock
 from baas.errors import Code, Problem
 from baas.schema.values import encode
@@ -47,16 +51,13 @@ class AccessTokens:
         self._issuer = app
         self._audience = f"{app}/access"
         self.seconds = seconds
-        self._jws = PyJWS(algorithms=[ALGORITHM])
         self._claims = msgspec.json.Decoder(AccessClaims)
 
     def mint(self, uid: str, session: str) -> str:
         now = self._clock.now_ms() // 1000
         claims = AccessClaims(self._issuer, self._audience, uid, session, now, now + self.seconds)
-        keys = self._keys
-        return self._jws.encode(
-            encode(claims), keys.signer, algorithm=ALGORITHM, headers=keys.headers()
-        )
+        signed = f"{self._keys.header}.{b64(encode(claims))}"
+        return f"{signed}.{b64(self._keys.signer.sign(signed.encode()))}"
 
     def verify(self, token: str) -> tuple[AccessClaims, str]:
         """The claims of a good token and the `kid` of its key.
@@ -83,10 +84,16 @@ class AccessTokens:
             raise Problem(Code.TOKEN_EXPIRED, "The access token has expired; refresh it.")
 
     def _signed_claims(self, token: str, key: VerifyingKey) -> AccessClaims:
+        """Only the one encoding of each part is taken: a token has no second spelling."""
+        signed, _, signature = token.rpartition(".")
+        payload = signed.partition(".")[2]
         try:
-            parts = self._jws.decode_complete(token, key.public, algorithms=[ALGORITHM])
-            return self._claims.decode(parts["payload"])
-        except (PyJWTError, msgspec.MsgspecError, ValueError):
+            raw, claims = unb64(signature), unb64(payload)
+            if b64(raw) != signature or b64(claims) != payload:
+                raise bad_token()
+            key.public.verify(raw, signed.encode())
+            return self._claims.decode(claims)
+        except (InvalidSignature, msgspec.MsgspecError, ValueError):
             raise bad_token() from None
 
     def _check_key(self, claims: AccessClaims, key: VerifyingKey) -> None:

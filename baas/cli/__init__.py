@@ -21,6 +21,7 @@ VERBS: Final[dict[str, str]] = {
     "rules": "Check, test, explain and import rule files.",
     "user": "Create users and give them roles.",
     "admin": "Make admin keys and rotate signing keys.",
+    "fn": "Call, watch and release functions.",
     "secrets": "Keep secrets for functions, sealed at rest.",
     "data": "Export and import documents as JSON Lines.",
     "backup": "Write a consistent copy of a live app's data to one file.",

@@ -39,6 +39,7 @@ def create_key(name: str, scopes: tuple[str, ...], data: Path | None) -> None:
     """Make a key. It is shown this once."""
     made, text = with_auth(data, lambda auth: auth.admin_keys.create(name, scopes))
     click.echo(f"id {made.id}, scopes {' '.join(made.scopes)}", err=True)
+    click.echo("Send it as the header Authorization: Bearer KEY, from servers alone.", err=True)
     click.echo("Keep it like a password; it is not shown again:", err=True)
     click.echo(text)
 

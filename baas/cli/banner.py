@@ -37,7 +37,7 @@ def banner(address: str, folder: Path, data: Path, settings: Settings) -> str:
         "",
         f"  try it   {sign_in}/v1/auth/sign-in/anonymous",
         f"  pages    {address}/docs (API){_public(address, folder, settings)}",
-        f"  data     {shown(data)}",
+        f"  data     {shown(data)}{os.sep}",
         f"  admin    {command} admin key create first {SCOPES}{place}",
         "  stop     Ctrl-C",
         "",

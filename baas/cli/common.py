@@ -42,6 +42,11 @@ def data_folder(folder: Path, settings: Settings) -> Path:
     return folder / settings.database.data
 
 
+def count(number: int, noun: str) -> str:
+    """`1 document`, `2 documents`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 @asynccontextmanager
 async def open_store(settings: Settings) -> AsyncIterator[SqliteStore]:
     """The documents of the app in the current folder; a gateway may be running beside."""

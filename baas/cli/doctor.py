@@ -15,7 +15,8 @@ import click
 import msgspec
 
 from baas import __version__
-from baas.cli.common import data_folder, data_option, load_app_settings
+from baas.cli.common import count, data_folder, data_option, load_app_settings
+from baas.cli.listener import reason
 from baas.errors import ConfigurationError
 from baas.settings import Settings
 
@@ -89,11 +90,11 @@ def _rules(folder: Path, settings: Settings) -> Finding:
     from baas.rules.load import load_rules
 
     book = load_rules(folder / settings.app.rules)
-    text = f"rules: {len(book.collections)} collections"
+    text = f"rules: {count(len(book.collections), 'collection')}"
     if not book.collections:
         return Finding("note", f"{text}: every request for documents will be denied")
     if book.advice:
-        return Finding("note", f"{text}, {len(book.advice)} warnings: baas rules check")
+        return Finding("note", f"{text}, {count(len(book.advice), 'warning')}: baas rules check")
     return Finding("ok", text)
 
 
@@ -150,6 +151,8 @@ def _port(settings: Settings, *, in_use: bool) -> Finding:
     try:
         socket.create_server((server.host, server.port), family=family).close()
     except OSError as fault:
-        text = f"address: {server.host} port {server.port}: {fault.strerror or fault}"
-        return Finding("note" if in_use else "fault", text)
+        text = f"address: {server.host} port {server.port}: {reason(fault)}"
+        if in_use:
+            return Finding("note", f"{text}, by this app's gateway most likely")
+        return Finding("fault", f"{text}; choose another: server.port, or serve --port")
     return Finding("ok", f"address: {server.host} port {server.port} is free")

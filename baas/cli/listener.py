@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from typing import Final
 
@@ -9,6 +10,11 @@ from baas.errors import ConfigurationError
 from baas.settings import ServerSettings
 
 BACKLOG: Final = 2048
+
+
+def reason(fault: OSError) -> str:
+    """The system's words alone: Python adds the address, which stands beside them already."""
+    return os.strerror(fault.errno) if fault.errno and fault.errno > 0 else str(fault)
 
 
 def listen(server: ServerSettings) -> socket.socket:
@@ -19,7 +25,7 @@ def listen(server: ServerSettings) -> socket.socket:
         listener = socket.create_server(address, family=family, backlog=BACKLOG)
     except OSError as fault:
         raise ConfigurationError(
-            f"cannot listen on {server.host} port {server.port}: {fault.strerror or fault}; "
+            f"cannot listen on {server.host} port {server.port}: {reason(fault)}; "
             "choose another with --port (0 takes a free one) or stop what uses it"
         ) from None
     listener.set_inheritable(False)

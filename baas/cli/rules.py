@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import click
 
 from baas.cli.callables import function_advice
-from baas.cli.common import data_folder, data_option, load_app_settings, open_store
+from baas.cli.common import count, data_folder, data_option, load_app_settings, open_store
 from baas.clock import SystemClock
 from baas.errors import ConfigurationError, Problem
 from baas.functions.rules import load_function_rules
@@ -22,6 +24,7 @@ from baas.rules.explain import Explanation, explain
 from baas.rules.importer import import_rules
 from baas.rules.load import load_file, load_rules, rule_files
 from baas.rules.model import Advice, CollectionRules, Operation, RuleBook
+from baas.rules.storagefile import load_storage_rules
 from baas.rules.testing import find_tests
 from baas.schema.actor import NOBODY, Actor
 from baas.schema.validate import SchemaValidator
@@ -57,20 +60,22 @@ def check(with_data: bool) -> None:
     if faults:
         raise SystemExit(1)
     book = load_rules(_folder(settings))
-    advice = [*book.advice, *function_advice(Path.cwd(), settings)]
+    files = load_storage_rules(_folder(settings))
+    advice = [*book.advice, *files.advice, *function_advice(Path.cwd(), settings)]
     for one in advice:
         click.echo(f"warning: {_placed(one)}")
-    click.echo(f"{len(book.collections)} collections, {len(advice)} warnings")
+    click.echo(f"{count(len(book.collections), 'collection')}, {count(len(advice), 'warning')}")
     if with_data:
         asyncio.run(_check_data(settings, book))
 
 
 def _faults(folder: Path) -> Any:
     clean = True
-    try:
-        load_function_rules(folder)
-    except ConfigurationError as fault:
-        yield fault
+    for load in (load_function_rules, load_storage_rules):
+        try:
+            load(folder)
+        except ConfigurationError as fault:
+            yield fault
     for path in rule_files(folder):
         try:
             load_file(path)
@@ -129,11 +134,12 @@ def test(files: tuple[Path, ...]) -> None:
     folder = _folder(settings)
     book = load_rules(folder)
     coverage = Coverage(book)
-    outcomes = asyncio.run(run_tests(book, list(files) or find_tests(folder), coverage))
+    paths = list(files) or find_tests(folder)
+    outcomes = asyncio.run(run_tests(book, paths, coverage, load_function_rules(folder)))
     for line in table(outcomes):
         click.echo(line)
     failed = sum(bool(outcome.fault) for outcome in outcomes)
-    click.echo(f"\n{len(outcomes)} cases, {failed} failed")
+    click.echo(f"\n{count(len(outcomes), 'case')}, {failed} failed")
     gaps = list(coverage.gaps())
     if gaps:
         click.echo("\nClauses to write a case for:")
@@ -148,26 +154,35 @@ def test(files: tuple[Path, ...]) -> None:
 
 @rules.command("explain")
 @click.argument("collection")
-@click.argument("operation", type=click.Choice(_OPERATIONS))
+@click.argument("operation", metavar="OPERATION", type=click.Choice(_OPERATIONS))
 @click.option(
     "--as",
     "caller",
     multiple=True,
     metavar="KEY=VALUE",
-    help="uid=u1, roles=a,b, loginType=WECHAT; nobody unless given.",
+    help="uid=u1 or roles=a,b or loginType=WECHAT; may be repeated. Nobody unless given.",
 )
 @data_option
 def explain_rule(
     collection: str, operation: str, caller: tuple[str, ...], data: Path | None
 ) -> None:
-    """Show what a rule comes to for a caller: the reduced filter, each clause, the index used."""
+    """Show what a rule comes to for a caller: the reduced filter, each clause, the index used.
+
+    OPERATION is read, count, aggregate, watch, create, update or delete.
+    """
     settings = load_app_settings(Path.cwd(), data)
     book = load_rules(_folder(settings))
     if collection not in book.collections:
-        raise ConfigurationError(f"no file names the collection '{collection}': all is denied")
+        raise ConfigurationError(_unknown(collection, book))
     asyncio.run(
         _explain(settings, book.collections[collection], Operation(operation), _actor(caller))
     )
+
+
+def _unknown(collection: str, book: RuleBook) -> str:
+    near = get_close_matches(collection, book.collections, n=1)
+    hint = f"; did you mean '{near[0]}'?" if near else ""
+    return f"no file names the collection '{collection}', so all is denied{hint}"
 
 
 def _actor(parts: tuple[str, ...]) -> Actor:
@@ -177,10 +192,16 @@ def _actor(parts: tuple[str, ...]) -> Actor:
     for part in parts:
         key, equals, value = part.partition("=")
         if not equals or key not in _CALLER:
-            raise click.UsageError(f"--as takes {', '.join(_CALLER)}: --as uid=u1")
+            raise click.UsageError(
+                f"--as takes {', '.join(_CALLER)}: --as uid=u1; leave it out for nobody"
+            )
+        separated = _AND_MEMBER.split(part)
+        if len(separated) > 1:
+            meant = " ".join(f"--as {member}" for member in separated)
+            raise click.UsageError(f"one member per --as: {meant}")
         members[_CALLER[key]] = tuple(value.split(",")) if key == "roles" else value
     if "uid" not in members:
-        raise click.UsageError("--as needs uid=...")
+        raise click.UsageError("--as needs uid=... too")
     return Actor(**members)
 
 
@@ -191,6 +212,7 @@ _CALLER = {
     "unionid": "unionid",
     "appid": "appid",
 }
+_AND_MEMBER = re.compile(f",(?=(?:{'|'.join(_CALLER)})=)")
 
 
 async def _explain(

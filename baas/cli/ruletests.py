@@ -13,13 +13,15 @@ from baas.clock import Clock, ManualClock, SystemClock
 from baas.database.service import DatabaseService
 from baas.engines.sqlite.store import SqliteStore
 from baas.errors import ConfigurationError, Problem
+from baas.functions.model import EventTrigger, FunctionSpec
+from baas.functions.rules import FunctionGuard, FunctionRules
 from baas.guard import ReadDecision, RequestFacts, RuleGuard, WriteDecision, rule_variables
 from baas.ports.documents import Lookups, resolve
 from baas.query.ast import Filter, Sort
 from baas.query.conditions import Env
 from baas.rules.coverage import Coverage
 from baas.rules.model import Operation, RuleBook
-from baas.rules.testing import Case, RuleTests, judge, load_tests
+from baas.rules.testing import FUNCTION_VERBS, Case, RuleTests, judge, load_tests
 from baas.schema.actor import SERVER, Actor
 from baas.schema.values import Document, decode, encode
 from baas.settings import Settings
@@ -128,16 +130,22 @@ class _PassingSecret:
         return self._keys.setdefault(purpose, secrets.token_bytes(32))
 
 
-async def run_tests(book: RuleBook, files: list[Path], coverage: Coverage) -> list[Outcome]:
+async def run_tests(
+    book: RuleBook,
+    files: list[Path],
+    coverage: Coverage,
+    functions: FunctionRules | None = None,
+) -> list[Outcome]:
     """Every case of every file, in order, each on the file's documents as they are written."""
     outcomes: list[Outcome] = []
+    rules = functions or FunctionRules()
     for path in files:
-        outcomes.extend(await _run_file(book, load_tests(path), path.name, coverage))
+        outcomes.extend(await _run_file(book, load_tests(path), path.name, coverage, rules))
     return outcomes
 
 
 async def _run_file(
-    book: RuleBook, tests: RuleTests, file: str, coverage: Coverage
+    book: RuleBook, tests: RuleTests, file: str, coverage: Coverage, functions: FunctionRules
 ) -> list[Outcome]:
     clock: Clock = SystemClock() if tests.now_ms is None else ManualClock(tests.now_ms)
     store = SqliteStore.memory(clock=clock)
@@ -146,7 +154,7 @@ async def _run_file(
         await store.declare({name: rules.spec for name, rules in book.collections.items()})
         guard = TracingGuard(book, coverage)
         service = DatabaseService(store, guard, Settings(), clock, _PassingSecret())
-        run = _Run(store, service, guard, tests, file)
+        run = _Run(store, service, guard, tests, file, FunctionGuard(functions, store), clock)
         return [Outcome(case, judge(case, await run.answer(case))) for case in tests.cases]
     finally:
         await store.close()
@@ -162,19 +170,26 @@ class _Run:
         guard: TracingGuard,
         tests: RuleTests,
         file: str,
+        functions: FunctionGuard,
+        clock: Clock,
     ) -> None:
         self._store = store
         self._service = service
         self._guard = guard
         self._tests = tests
         self._file = file
+        self._functions = functions
+        self._clock = clock
         self._fresh = False
 
     async def answer(self, case: Case) -> dict[str, Any] | Problem:
+        to_function = case.verb in FUNCTION_VERBS
         if not self._fresh:
-            await self._reset(case.collection)
+            await self._reset(set() if to_function else {case.collection})
         self._fresh = case.verb not in _WRITES
         try:
+            if to_function:
+                return await self._ask(case)
             return await self._call(case.verb, case.collection, case.body, case.actor)
         except Problem as problem:
             return problem
@@ -185,8 +200,30 @@ class _Run:
         answer = self._service.handle(verb, collection, encode(body), actor, "127.0.0.1")
         return decode(await resolve(answer))  # type: ignore[no-any-return]
 
-    async def _reset(self, collection: str) -> None:
-        for name in {collection, *self._tests.documents}:
+    async def _ask(self, case: Case) -> dict[str, Any]:
+        """Whether the request may reach the function, which is taken to be one with @fn.event."""
+        name: str = case.body["function"]
+        facts = RequestFacts(
+            time_ms=self._clock.now_ms(),
+            ip=case.body.get("ip", "127.0.0.1"),
+            data=case.body.get("data"),
+        )
+        if case.verb == "http":
+            await self._functions.check_http(name, case.actor, facts)
+        else:
+            spec = FunctionSpec(
+                name=name,
+                handler=print,
+                target="",
+                file=self._file,
+                line=case.line,
+                triggers=(EventTrigger(),),
+            )
+            await self._functions.check_invoke(spec, case.actor, facts)
+        return {}
+
+    async def _reset(self, collections: set[str]) -> None:
+        for name in collections | set(self._tests.documents):
             await self._call("delete", name, {"filter": {}, "multi": True}, SERVER)
         for name, documents in self._tests.documents.items():
             if documents:

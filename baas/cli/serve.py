@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 
 import click
@@ -14,7 +15,7 @@ from baas.cli.common import data_option, load_app_settings
 @click.option("--port", type=click.IntRange(0, 65535), help="TCP port (server.port; 8000).")
 @data_option
 @click.option("--workers", type=click.IntRange(1, 256), help="Gateway processes (server.workers).")
-@click.option("--reload", is_flag=True, help="Restart when baas.yaml or a function changes.")
+@click.option("--reload", is_flag=True, help="Restart when baas.yaml changes.")
 def serve(
     host: str | None, port: int | None, data: Path | None, workers: int | None, reload: bool
 ) -> None:
@@ -33,6 +34,10 @@ def serve(
 
         raise SystemExit(serve_with_workers(folder, settings, data, overrides, reload=reload))
 
-    from baas.cli.worker import serve_here
+    gc.disable()  # nothing that a start makes is garbage; `run` collects once, before it serves
+    try:
+        from baas.cli.worker import serve_here
 
-    serve_here(folder, settings)
+        serve_here(folder, settings)
+    finally:
+        gc.enable()

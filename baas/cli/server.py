@@ -76,6 +76,7 @@ async def run(
         # What lives since the start lives to the end: the collector need not look at it again.
         gc.collect()
         gc.freeze()
+        gc.enable()
         await server.serve([sock])
     finally:
         await app.stop()

@@ -155,5 +155,7 @@ def _ask_password(from_stdin: bool) -> str:
     """Never an argument: those stay in shell histories and show in lists of processes."""
     if from_stdin:
         return sys.stdin.readline().rstrip("\r\n")
+    if not sys.stdin.isatty():
+        raise click.UsageError("there is no terminal to ask at: give --password-stdin")
     asked: str = click.prompt("Password", hide_input=True, confirmation_prompt=True)
     return asked

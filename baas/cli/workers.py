@@ -54,7 +54,7 @@ def serve_with_workers(
             announce=lambda: print(
                 banner(address_of(listener, settings), folder, place, settings), flush=True
             ),
-            watch=Watch(folder, settings) if reload else None,
+            watch=Watch(folder) if reload else None,
             stop_seconds=math.ceil(settings.server.drain_seconds) + KILL_GRACE_SECONDS,
             stop_listening=listener.close,
         )

@@ -11,7 +11,7 @@ of reads; documents are decoded and masked in short turns between other requests
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Any, Final, TypeAlias
 
 from baas.database import lookups as looked_up
@@ -24,6 +24,7 @@ from baas.ports.documents import DocumentReader, Find, Lookups, MaybeAwaitable, 
 from baas.query.aggregate import Leading, LookupRequest, Pipeline, parse_pipeline, run
 from baas.query.ast import ALWAYS, BY_ID, And, Filter, Sort, both
 from baas.query.fields import paths_in_filter
+from baas.query.patterns import WATCH, OutOfTime
 from baas.rules.model import Operation
 from baas.schema.values import Document, decode, encode
 
@@ -103,7 +104,7 @@ class _Job:
         """Runs the stages in threads, and serves the documents that they ask for in between."""
         sent: Documents | None = None
         while True:
-            done, value = await asyncio.to_thread(_advance, stages, sent)
+            done, value = await asyncio.to_thread(_advance, stages, sent, self._expired)
             if done:
                 return value  # type: ignore[no-any-return]
             sent = await self._looked_up(value)
@@ -142,7 +143,7 @@ class _Job:
 
     def _check_time(self) -> None:
         if self._expired():
-            raise Problem(Code.QUERY_TIMEOUT, "The pipeline took too long.")
+            raise _too_slow()
 
     async def _rows(
         self, collection: str, leading: Leading, limit: int
@@ -183,12 +184,23 @@ class _Job:
         return self._context.clock.monotonic() > self._deadline
 
 
-def _advance(stages: Stages, sent: Documents | None) -> tuple[bool, Any]:
+def _advance(
+    stages: Stages, sent: Documents | None, expired: Callable[[], bool]
+) -> tuple[bool, Any]:
     """One stretch of the run, in a thread: (True, its answer) or (False, what it asks for)."""
+    WATCH.lacks = lambda seconds: expired()
     try:
         return False, next(stages) if sent is None else stages.send(sent)
     except StopIteration as end:
         return True, end.value
+    except OutOfTime:
+        raise _too_slow() from None
+    finally:
+        WATCH.lacks = None
+
+
+def _too_slow() -> Problem:
+    return Problem(Code.QUERY_TIMEOUT, "The pipeline took too long.")
 
 
 def _unmasked(filter: Filter, masks: Masks) -> Filter:

@@ -184,6 +184,10 @@ _NAMED: Final = re.compile(
     r"Object (?P<fault>contains unknown|missing required) field `(?P<name>.*)`", re.DOTALL
 )
 _MAX_SHOWN: Final = 64
+#: Values of one body, containers and names counted: what is done with each of them is done on the
+#: event loop, a microsecond or two in all. Texts may be as long as the body.
+MAX_VALUES: Final = 1_000_000
+_STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
 
 
 class BodyDecoder(Generic[T]):
@@ -194,13 +198,30 @@ class BodyDecoder(Generic[T]):
 
     def __call__(self, body: bytes) -> T:
         try:
-            return self.decode(body)
+            decoded = self.decode(body)
         except msgspec.ValidationError as fault:
             raise _problem(str(fault)) from None
         except (msgspec.DecodeError, UnicodeDecodeError) as fault:
+            if not body:
+                raise invalid("", "The body is empty; send a JSON object, {} at least.") from None
             raise invalid("", f"The body is not well-formed JSON: {_reason(fault)}") from None
         except RecursionError:
             raise Problem(Code.LIMIT_EXCEEDED, "The body is nested too deeply.") from None
+        if len(body) > MAX_VALUES:
+            _check_values(body)
+        return decoded
+
+
+def _check_values(body: bytes) -> None:
+    """LIMIT_EXCEEDED where there are more than MAX_VALUES: before each but the first there is a
+    comma or the opening of a container. `body` is known to be JSON: in what is none, the pattern
+    of a string could take quadratic time."""
+    if _openings(body) > MAX_VALUES and _openings(_STRING.sub(b"", body)) > MAX_VALUES:
+        raise Problem(Code.LIMIT_EXCEEDED, f"The body holds more than {MAX_VALUES} values.")
+
+
+def _openings(text: bytes) -> int:
+    return sum(map(text.count, (b",", b"[", b"{")))
 
 
 def _reason(fault: Exception) -> str:
@@ -208,7 +229,13 @@ def _reason(fault: Exception) -> str:
 
 
 def _problem(text: str) -> Problem:
-    """The fault in our words, with a path like `operations.0.limit`."""
+    problem = explained(text)
+    problem.operation = _operation_of(problem.errors[0].path)
+    return problem
+
+
+def explained(text: str) -> Problem:
+    """msgspec's text of a fault in our words, with a path like `operations.0.limit`."""
     match = _AT.fullmatch(text)
     assert match is not None
     message, path = match["message"], _dotted(match["path"] or "")
@@ -217,14 +244,13 @@ def _problem(text: str) -> Problem:
         name = name if len(name) <= _MAX_SHOWN else f"{name[:_MAX_SHOWN]}..."
         path = f"{path}.{name}" if path else name
         message = "is required" if named["fault"].startswith("missing") else "is not a known field"
-    problem = invalid(path, message)
-    problem.operation = _operation_of(path)
-    return problem
+    return invalid(path, message)
 
 
 def _dotted(path: str) -> str:
-    """`$.operations[0].limit` as `operations.0.limit`."""
-    return path.removeprefix("$").replace("[", ".").replace("]", "").strip(".")
+    """`$.operations[0].limit` as `operations.0.limit`; any member of a mapping is `*`."""
+    steps = path.removeprefix("$").replace("[...]", ".*")
+    return steps.replace("[", ".").replace("]", "").strip(".")
 
 
 def _operation_of(path: str) -> int | None:

@@ -159,6 +159,7 @@ class Assembly:
             is_async=signature.is_async,
             takes=signature.takes,
             event_type=signature.event_type,
+            result_type=signature.result_type,
             group=self.overrides.service_of(name),
             version=self.bundle.hash,
             **merged,
@@ -278,7 +279,7 @@ class Assembly:
 
     def _initializer(self, extra: Extra) -> Initializer:
         reach = self._reach(extra)
-        if not reach.functions:
+        if not (reach.functions or reach.groups):
             reach = Reach(module=self._relative(extra.module))
         return Initializer(run=extra.run, reach=reach)
 

@@ -33,8 +33,11 @@ from baas.settings import Settings, parse_networks
 
 _log: Final = logging.getLogger("baas.functions")
 #: Seconds between two rounds of housekeeping.
-_INTERVAL: Final = 15.0
+_INTERVAL: Final = 5.0
 _DAY_MS: Final = 86_400_000
+#: What still runs so long after a stop began is handed back, to be run again: it is durable. Less
+#: than the grace that a supervisor gives beyond the drain of requests, which comes before.
+_DRAIN_SECONDS: Final = 4.0
 
 
 class Backing(Source, Protocol):
@@ -136,15 +139,18 @@ class Background:
             self._keeper.cancel()
             await asyncio.gather(self._keeper, return_exceptions=True)
         await asyncio.gather(self._timers.stop(), self._follower.stop())
-        drain = self._settings.server.drain_seconds
+        drain = self._drain
         await asyncio.gather(*(pump.stop(drain) for pump in self._pumps), self._queues.stop(drain))
         self._webhooks.close()
 
     def _fit(self, release: Release | None) -> None:
         self._timers.fit(release)
         self._follower.fit(release)
-        drain = self._settings.server.drain_seconds
-        self._queues.fit(release, drain, start=self._loops)
+        self._queues.fit(release, self._drain, start=self._loops)
+
+    @property
+    def _drain(self) -> float:
+        return min(self._settings.server.drain_seconds, _DRAIN_SECONDS)
 
     def _functions(self) -> Mapping[str, FunctionSpec]:
         return self._release.functions if self._release else {}

@@ -14,15 +14,15 @@ import sys
 import threading
 from pathlib import Path
 from types import FrameType
-from typing import Any, Final
+from typing import Final
 
 _log: Final = logging.getLogger("baas.functions")
 
 #: How often the loop is asked, and how late it may answer, in seconds.
 ASK_SECONDS: Final = 0.05
 LATE_SECONDS: Final = 0.1
-#: How often an idle watch looks whether there is something to watch.
-_IDLE_SECONDS: Final = 0.25
+#: Without inline calls for so long, the watch goes to sleep.
+_IDLE_SECONDS: Final = 1.0
 
 
 class Stall:
@@ -37,10 +37,12 @@ class Stall:
 
 
 class Watch:
-    """`active` is how many inline calls are under way: the invoker counts them."""
+    """`stalls` are the last ones seen."""
 
     def __init__(self, *, late: float = LATE_SECONDS) -> None:
-        self.active = 0
+        self._active = 0
+        self._asleep = False
+        self._wake = threading.Event()
         self.stalls: list[Stall] = []
         self._late = late
         self._answered = threading.Event()
@@ -57,19 +59,44 @@ class Watch:
         self._thread = threading.Thread(target=self._run, name="baas-loop-watch", daemon=True)
         self._thread.start()
 
+    def enter(self) -> None:
+        """An inline call begins; called on the loop. Wakes the watch only where it sleeps."""
+        self._active += 1
+        if self._asleep:
+            self._asleep = False
+            self._wake.set()
+
+    def leave(self) -> None:
+        self._active -= 1
+
     def stop(self) -> None:
         self._stop.set()
+        self._wake.set()
         if self._thread is not None:
             self._thread.join(1.0)
             self._thread = None
 
     def _run(self) -> None:
-        while not self._stop.wait(ASK_SECONDS if self.active else _IDLE_SECONDS):
-            if self.active and not self._ask():
+        idle = _IDLE_SECONDS
+        while not self._stop.is_set():
+            if idle >= _IDLE_SECONDS:
+                self._sleep()
+                idle = 0.0
+            if not self._ask():
                 self._tell()
                 # Once per stall: the next question waits for the answer to this one.
                 while not self._answered.wait(self._late) and not self._stop.is_set():
                     pass
+            idle = 0.0 if self._active else idle + ASK_SECONDS
+            self._stop.wait(ASK_SECONDS)
+
+    def _sleep(self) -> None:
+        self._wake.clear()
+        self._asleep = True
+        # A call that began before the line above did not wake anybody.
+        if not self._active and not self._stop.is_set():
+            self._wake.wait()
+        self._asleep = False
 
     def _ask(self) -> bool:
         self._answered.clear()
@@ -102,22 +129,28 @@ def _stall(frame: FrameType) -> Stall | None:
     place: tuple[str, int] | None = None
     inner: FrameType | None = frame
     while inner is not None:
-        run = _run_of(inner)
-        if run is not None:
+        found = _function_of(inner)
+        if found is not None:
             file, line = place or (frame.f_code.co_filename, frame.f_lineno)
-            return Stall(run.spec.name, _shown(file, run), line)
+            name, folder = found
+            return Stall(name, _shown(file, folder), line)
         if place is None and _is_apps(inner.f_code.co_filename):
             place = (inner.f_code.co_filename, inner.f_lineno)
         inner = inner.f_back
     return None
 
 
-def _run_of(frame: FrameType) -> Any:
-    """The call whose handler, or start, this frame runs."""
+def _function_of(frame: FrameType) -> tuple[str, Path] | None:
+    """The function that this frame calls or starts, and the folder of its release."""
     from baas.functions.isolation.inline import Run
+    from baas.functions.lifecycle import Lifecycle
 
-    if frame.f_code in (Run._handle.__code__, Run._within_limit.__code__, Run._prepare.__code__):
-        return frame.f_locals.get("self")
+    known = frame.f_locals
+    if frame.f_code in (Run._handle.__code__, Run._within_limit.__code__):
+        run: Run = known["self"]
+        return run.spec.name, run.life.release.folder
+    if frame.f_code is Lifecycle._start_function.__code__:
+        return known["spec"].name, known["self"].release.folder
     return None
 
 
@@ -129,8 +162,8 @@ def _is_apps(file: str) -> bool:
     return not file.startswith((_KIT, "<", *_LIBRARIES))
 
 
-def _shown(file: str, run: Any) -> str:
+def _shown(file: str, folder: Path) -> str:
     try:
-        return Path(file).relative_to(run.life.release.folder).as_posix()
+        return Path(file).relative_to(folder).as_posix()
     except ValueError:
         return file

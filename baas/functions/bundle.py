@@ -9,7 +9,9 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Collection, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
@@ -143,6 +145,17 @@ def write_bundle(bundle: Bundle, releases: Path) -> Path:
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return target
+
+
+def remove_copies(releases: Path, kept: Collection[str], older_than: float) -> None:
+    """Removes copies of other versions than `kept` that were made more than so many seconds ago:
+    what another process has just written is not yet in any list."""
+    if not releases.is_dir():
+        return
+    for copy in releases.iterdir():
+        with suppress(OSError):
+            if copy.name not in kept and time.time() - copy.stat().st_mtime > older_than:
+                shutil.rmtree(copy)
 
 
 def _holds(folder: Path, bundle: Bundle) -> bool:

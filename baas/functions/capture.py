@@ -6,6 +6,7 @@ needs to see why it failed. Only frames of the app's own files show their locals
 
 from __future__ import annotations
 
+import linecache
 import reprlib
 import traceback
 from collections.abc import Iterator
@@ -22,6 +23,8 @@ MAX_FRAMES: Final = 30
 MAX_LOCALS: Final = 30
 MAX_LOCAL_TEXT: Final = 300
 MAX_MESSAGE: Final = 2000
+#: As much of a text as is looked at; what is shown of it is far less.
+_MAX_READ: Final = 100_000
 MAX_EVENT_BYTES: Final = 256 * 1024
 _INTERNAL: Final = str(Path(__file__).resolve().parent)
 
@@ -52,22 +55,31 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Repr(reprlib.Repr):
-    """Short, and never fails."""
+    """Short, and never fails. Texts are redacted before they are cut: half a secret is not found
+    any more."""
 
-    def __init__(self) -> None:
+    def __init__(self, redactor: Redactor) -> None:
         super().__init__()
+        self._redactor = redactor
         self.maxdict = self.maxlist = self.maxtuple = self.maxset = 8
         self.maxlevel = 3
         self.maxstring = self.maxother = self.maxlong = MAX_LOCAL_TEXT
 
     def of(self, value: Any) -> str:
         try:
-            return self.repr(value)[:MAX_LOCAL_TEXT]
+            return self.repr(_plain(value, self._redactor))[:MAX_LOCAL_TEXT]
         except Exception:
             return f"<{type(value).__name__}>"
 
+    def repr_str(self, value: str, level: int) -> str:
+        return super().repr_str(self._redactor.text(value[:_MAX_READ]), level)
 
-_repr: Final = _Repr()
+    def repr_instance(self, value: Any, level: int) -> str:
+        try:
+            text = repr(value)[:_MAX_READ]
+        except Exception:
+            return f"<{type(value).__name__}>"
+        return self._redactor.text(text)[:MAX_LOCAL_TEXT]
 
 
 def failure_of(fault: BaseException, folder: Path | None, redactor: Redactor) -> Failure:
@@ -75,15 +87,19 @@ def failure_of(fault: BaseException, folder: Path | None, redactor: Redactor) ->
     cause = fault.__cause__ or (None if fault.__suppress_context__ else fault.__context__)
     return Failure(
         type=type(fault).__name__,
-        message=redactor.text(_text(fault)),
+        message=redactor.text(_text(fault))[:MAX_MESSAGE],
         frames=tuple(_frames(fault.__traceback__, folder, redactor))[-MAX_FRAMES:],
-        cause=None if cause is None else redactor.text(f"{type(cause).__name__}: {_text(cause)}"),
+        cause=None if cause is None else _cause(cause, redactor),
     )
+
+
+def _cause(cause: BaseException, redactor: Redactor) -> str:
+    return redactor.text(f"{type(cause).__name__}: {_text(cause)}")[:MAX_MESSAGE]
 
 
 def _text(fault: BaseException) -> str:
     try:
-        return str(fault)[:MAX_MESSAGE]
+        return str(fault)[:_MAX_READ]
     except Exception:
         return ""
 
@@ -100,7 +116,7 @@ def _frames(
             file=inside or Path(file).name,
             line=line,
             function=frame.f_code.co_name,
-            code=redactor.text(_line_of(file, line)),
+            code=redactor.text(linecache.getline(file, line).strip())[:MAX_LOCAL_TEXT],
             locals=_locals(frame, redactor) if inside else {},
         )
 
@@ -114,19 +130,12 @@ def _inside(file: str, folder: Path | None) -> str | None:
         return None
 
 
-def _line_of(file: str, line: int) -> str:
-    import linecache
-
-    return linecache.getline(file, line).strip()[:MAX_LOCAL_TEXT]
-
-
 def _locals(frame: FrameType, redactor: Redactor) -> dict[str, str]:
-    shown: dict[str, str] = {}
-    for name, value in list(frame.f_locals.items())[:MAX_LOCALS]:
-        shown[name] = (
-            REDACTED if is_telling(name) else redactor.text(_repr.of(_plain(value, redactor)))
-        )
-    return shown
+    shown = _Repr(redactor)
+    return {
+        name: REDACTED if is_telling(name) else redactor.text(shown.of(value))
+        for name, value in list(frame.f_locals.items())[:MAX_LOCALS]
+    }
 
 
 def _plain(value: Any, redactor: Redactor) -> Any:

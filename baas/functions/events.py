@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from baas.errors import Problem, invalid
+from baas.database.bodies import explained
 from baas.functions.model import FunctionSpec
 from baas.schema.values import is_date
 
@@ -137,7 +137,7 @@ def decode_event(spec: FunctionSpec, kind: str, event: Any) -> Any:
     try:
         return msgspec.convert(_with_dates(event), wanted)
     except msgspec.ValidationError as fault:
-        raise _problem(str(fault)) from None
+        raise explained(str(fault)) from None
 
 
 def _with_dates(value: Any) -> Any:
@@ -156,10 +156,3 @@ def _moment(text: Any, otherwise: Any) -> Any:
         return msgspec.convert(text, datetime)
     except msgspec.ValidationError:
         return otherwise
-
-
-def _problem(message: str) -> Problem:
-    """msgspec says "Expected `int`, got `str` - at `$.items[0].n`"; the path is `items.0.n`."""
-    text, _, place = message.partition(" - at `")
-    path = place.rstrip("`").removeprefix("$").replace("[", ".").replace("]", "").lstrip(".")
-    return invalid(path.replace("....", "*").replace("...", "*") or "event", text)

@@ -39,6 +39,8 @@ class NoSecrets:
 
 
 _NOTHING: Final[Mapping[str, str]] = {}
+#: Transactions of functions that are open at once; each holds a connection. More wait.
+MAX_SNAPSHOTS: Final = 64
 
 
 class Kit:
@@ -49,18 +51,21 @@ class Kit:
         self.secrets: Final = secrets
         self.dispatch: Dispatch | None = None
         self.invoke: Callable[[Call], Awaitable[Value]]
+        self.snapshots: Final = asyncio.Semaphore(MAX_SNAPSHOTS)
 
 
 class LocalHost:
     """One call's way to the kit. `close` lets go of snapshots it left open."""
 
-    __slots__ = ("_call", "_deadline", "_kit", "_numbers", "_open")
+    __slots__ = ("_call", "_deadline", "_kit", "_numbers", "_open", "ended")
 
     def __init__(self, kit: Kit, call: Call, deadline: float) -> None:
         self._kit = kit
         self._call = call
         self._deadline = deadline
         self._numbers = count(1)
+        #: Set when the call is over, whatever a thread or worker of it still does.
+        self.ended = False
         self._open: dict[str, tuple[AbstractAsyncContextManager[DocumentReader], DocumentReader]]
         self._open = {}
 
@@ -78,14 +83,24 @@ class LocalHost:
         )
 
     async def begin(self) -> str:
-        manager = self._kit.database.snapshot()
+        await self._kit.snapshots.acquire()
+        try:
+            manager = self._kit.database.snapshot()
+            reader = await manager.__aenter__()
+        except BaseException:
+            self._kit.snapshots.release()
+            raise
         name = str(next(self._numbers))
-        self._open[name] = (manager, await manager.__aenter__())
+        self._open[name] = (manager, reader)
+        if self.ended:
+            await self.end(name)
+            raise RuntimeError("the call has ended")
         return name
 
     async def end(self, snapshot: str) -> None:
         found = self._open.pop(snapshot, None)
         if found is not None:
+            self._kit.snapshots.release()
             await found[0].__aexit__(None, None, None)
 
     async def close(self) -> None:

@@ -119,7 +119,7 @@ class Invoker:
         host = LocalHost(self._kit, call, limit_of(call, spec))
         on_loop = spec.isolation == "inline"
         if on_loop:
-            self._watch.active += 1
+            self._watch.enter()
         try:
             if spec.isolation == "process":
                 return await self._workers.run(held, call, host, recording)
@@ -137,7 +137,8 @@ class Invoker:
             return await run.result()
         finally:
             if on_loop:
-                self._watch.active -= 1
+                self._watch.leave()
+            host.ended = True
             if host.is_open:
                 await host.close()
 

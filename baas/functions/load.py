@@ -36,7 +36,7 @@ def load_release(
     """
     overrides = parse_overrides(bundle.config, yaml)
     layers = _layers(bundle, overrides)
-    space = Namespace(bundle.hash, folder, _path(bundle, folder, layers))
+    space = Namespace(bundle.hash, folder, _path(bundle, folder, layers), label)
     try:
         collector = Collector()
         begin(collector)

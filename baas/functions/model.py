@@ -22,6 +22,9 @@ CONTRACTS: Final = ("native", "scf", "fc", "lambda")
 
 #: A chain of calls and triggers that is this deep is LOOP_DETECTED.
 MAX_DEPTH: Final = 16
+#: Longest life of an asynchronous call, in seconds: 15 days.
+MAX_AGE: Final = 15 * 86_400.0
+_MAX_FACTOR: Final = 100.0
 DEFAULT_TIMEOUT: Final = 30.0
 DEFAULT_IDLE_TIMEOUT: Final = 60.0
 DEFAULT_MAX_WORKERS: Final = 2
@@ -165,6 +168,14 @@ class Backoff(_Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
     factor: float = 2.0
     cap: float = 60.0
 
+    def __post_init__(self) -> None:
+        if self.tries is not None and self.tries < 0:
+            raise ValueError("tries is 0 or more, or null for until it is too old")
+        if not (0 <= self.first <= MAX_AGE and 0 <= self.cap <= MAX_AGE):
+            raise ValueError(f"first and cap are 0 to {MAX_AGE:.0f} seconds")
+        if not 1 <= self.factor <= _MAX_FACTOR:
+            raise ValueError(f"factor is 1 to {_MAX_FACTOR:.0f}")
+
 
 class RetryPolicy(_Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How an asynchronous call is tried again, by class of error.
@@ -179,6 +190,10 @@ class RetryPolicy(_Record, frozen=True, kw_only=True, forbid_unknown_fields=True
     throttled: Backoff = Backoff(tries=None, first=1.0, cap=60.0)
     max_age: float = 6 * 3600.0
 
+    def __post_init__(self) -> None:
+        if not 0 < self.max_age <= MAX_AGE:
+            raise ValueError(f"max_age is more than 0 and at most {MAX_AGE:.0f} seconds")
+
 
 _NEVER: Final = Backoff(tries=0)
 #: What `retries:` may name.
@@ -187,9 +202,7 @@ RETRY_PRESETS: Final[dict[str, RetryPolicy]] = {
     "none": RetryPolicy(function=_NEVER, system=_NEVER, throttled=_NEVER),
     "quick": RetryPolicy(function=Backoff(tries=3, first=0.1, cap=1.0), max_age=600.0),
     "patient": RetryPolicy(function=Backoff(tries=8, first=10.0, cap=3600.0), max_age=86_400.0),
-    "forever": RetryPolicy(
-        function=Backoff(tries=None, first=1.0, cap=600.0), max_age=15 * 86_400.0
-    ),
+    "forever": RetryPolicy(function=Backoff(tries=None, first=1.0, cap=600.0), max_age=MAX_AGE),
 }
 
 
@@ -222,10 +235,10 @@ class FunctionSpec(_Record, frozen=True, kw_only=True):
     `target` is `module:attribute` in the release's namespace (`posts:publish`, `orders.list:main`)
     and `handler` the callable itself. `file` is relative to the app's folder, `line` from 1.
     `takes` is how many positional arguments it is given: (ctx, event), (ctx) or none; a foreign
-    contract is given its own two. `event_type` is the annotation of the event, None if it has
-    none. `timeout` and `idle_timeout` are seconds, `memory` bytes. `concurrency` is calls at once
-    per worker: None is one in `process`, no bound else. `env` includes the group's. `version` is
-    the release's hash.
+    contract is given its own two. `event_type` and `result_type` are its annotations, None where
+    there are none. `timeout` and `idle_timeout` are seconds, `memory` bytes. `concurrency` is calls
+    at once per worker: None is one in `process`, no bound else. `env` includes the group's.
+    `version` is the release's hash.
     """
 
     name: str
@@ -237,6 +250,7 @@ class FunctionSpec(_Record, frozen=True, kw_only=True):
     is_async: bool = True
     takes: int = 2
     event_type: Any = None
+    result_type: Any = None
     isolation: Isolation = "inline"
     timeout: float = DEFAULT_TIMEOUT
     memory: int | None = None

@@ -31,10 +31,14 @@ _names_lock: Final = Lock()
 
 
 class Namespace:
-    """The package of one release, importing from `folder` and then from `path` (layers)."""
+    """The package of one release, importing from `folder` and then from `path` (layers). `label`
+    is what the folder is called in the app: another name of the package."""
 
-    def __init__(self, hash: str, folder: Path, path: Sequence[Path] = ()) -> None:
+    def __init__(
+        self, hash: str, folder: Path, path: Sequence[Path] = (), label: str = "functions"
+    ) -> None:
         self.folder: Final = folder
+        self._label = label
         self._own: dict[str, bool] = {}
         root = ModuleType("")
         root.__path__ = [str(folder), *map(str, path)]
@@ -70,7 +74,9 @@ class Namespace:
         fromlist: Any = (),
         level: int = 0,
     ) -> Any:
-        top = name.partition(".")[0]
+        top, _, rest = name.partition(".")
+        if level == 0 and top == self._label and not self._has(top):
+            return self._from_root(rest, globals, locals, fromlist)
         if level or not self._has(top):
             return builtins.__import__(name, globals, locals, fromlist, level)
         full = f"{self.name}.{name}"
@@ -78,6 +84,14 @@ class Namespace:
             return builtins.__import__(full, globals, locals, fromlist, 0)
         import_module(full)
         return sys.modules[f"{self.name}.{top}"]
+
+    def _from_root(self, rest: str, globals: Any, locals: Any, fromlist: Any) -> Any:
+        """`functions` and `functions.<rest>`, as editors and tests at the app's folder see it."""
+        full = f"{self.name}.{rest}" if rest else self.name
+        if fromlist:
+            return builtins.__import__(full, globals, locals, fromlist, 0)
+        import_module(full)
+        return sys.modules[self.name]
 
     def _has(self, top: str) -> bool:
         if top in _OUTSIDE:

@@ -63,8 +63,8 @@ def _timeout(value: Any) -> float:
 
 def _idle(value: Any) -> float:
     seconds = parse_seconds(value)
-    if seconds < 0:
-        raise ValueError("seconds, 0 or more")
+    if not 0 <= seconds <= MAX_TIMEOUT:
+        raise ValueError(f"0 to {MAX_TIMEOUT:g} seconds")
     return seconds
 
 

@@ -66,9 +66,11 @@ class Pump:
         self._held: set[_Held] = set()
         self._room = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
+        self._renewed = 0.0
 
     def start(self) -> None:
         loop = asyncio.get_running_loop()
+        self._renewed = loop.time()
         name = f"baas-jobs-{self._queues[0]}"
         self._tasks = [
             loop.create_task(self._run(), name=name),
@@ -97,11 +99,17 @@ class Pump:
             except Problem as problem:
                 _log.error("jobs cannot be claimed: %s", problem)
                 await asyncio.sleep(_LOOK_SECONDS)
+            except Exception:
+                _log.exception("jobs of %s could not be claimed", self._queues[0])
+                await asyncio.sleep(_LOOK_SECONDS)
 
     async def _claim(self) -> None:
         while len(self._held) >= self._at_once:
             self._room.clear()
             await self._room.wait()
+        if self._held and asyncio.get_running_loop().time() - self._renewed > self._lease / 2:
+            # The loop stood still: not to take over from ourselves what we still work on.
+            await self._renew_all()
         wanted = (self._at_once - len(self._held)) * self._batch
         found = await self._jobs.claim(self._queues, wanted, self._lease)
         if not found:
@@ -151,7 +159,15 @@ class Pump:
     async def _renew(self) -> None:
         while True:
             await asyncio.sleep(self._lease / 3)
-            await asyncio.gather(*(self._renew_one(held) for held in list(self._held)))
+            await self._renew_all()
+
+    async def _renew_all(self) -> None:
+        started = asyncio.get_running_loop().time()
+        renewing = (self._renew_one(held) for held in list(self._held))
+        for fault in await asyncio.gather(*renewing, return_exceptions=True):
+            if isinstance(fault, BaseException):
+                _log.error("a lease could not be renewed", exc_info=fault)
+        self._renewed = started
 
     async def _renew_one(self, held: _Held) -> None:
         for job in held.jobs:

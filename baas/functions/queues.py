@@ -2,7 +2,7 @@
 
 A batch is one call. It answers `{"failed": [ids]}` where only some of its messages failed; what it
 raises fails them all. Each message is tried again, and becomes a dead letter, by itself. Messages
-with one ordering key come one after the other. Several functions of one queue share its messages.
+with one ordering key come one after the other.
 """
 
 from __future__ import annotations

@@ -42,6 +42,8 @@ MAX_WAITING: Final = 10_000
 _BATCH: Final = 200
 MAX_LINES: Final = 200
 MAX_LINE: Final = 4000
+#: As much of a line as is kept until it is redacted: half a secret would not be found any more.
+_MAX_READ: Final = 64_000
 
 
 def _by(*names: str) -> IndexSpec:
@@ -105,7 +107,7 @@ class Recording:
         if len(self.lines) >= MAX_LINES:
             self.dropped += 1
             return
-        line = Line(time.time_ns() // 1_000_000, level, message[:MAX_LINE], _plain(fields))
+        line = Line(time.time_ns() // 1_000_000, level, message[:_MAX_READ], _plain(fields))
         self.lines.append(line)
         if self.tell is not None:
             self.tell(self, line)
@@ -120,7 +122,7 @@ def _plain(fields: dict[str, Any]) -> dict[str, Any]:
     try:
         plain: dict[str, Any] = to_wire(fields)
     except NotJson:
-        return {name: str(value)[:MAX_LINE] for name, value in fields.items()}
+        return {name: str(value)[:_MAX_READ] for name, value in fields.items()}
     return plain
 
 
@@ -269,7 +271,21 @@ def _times(recording: Recording) -> Document:
 
 
 def _lines(recording: Recording, redactor: Redactor) -> list[Any]:
-    lines: list[Any] = [redactor.value(msgspec.to_builtins(line)) for line in recording.lines or ()]
+    lines: list[Any] = [_shown(line, redactor) for line in recording.lines or ()]
     if recording.dropped:
         lines.append({"level": "warning", "message": f"{recording.dropped} more lines"})
     return lines
+
+
+def _shown(line: Line, redactor: Redactor) -> Document:
+    shown: Document = {
+        "time": line.time,
+        "level": line.level,
+        "message": redactor.text(line.message)[:MAX_LINE],
+    }
+    if line.fields:
+        fields = redactor.value(line.fields)
+        if len(encode(fields)) > MAX_LINE:
+            fields = {"omitted": f"more than {MAX_LINE} bytes"}
+        shown["fields"] = fields
+    return shown

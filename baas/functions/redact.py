@@ -63,7 +63,8 @@ class Redactor:
         return value
 
     def _member(self, name: Any, value: Any, depth: int) -> Any:
-        if is_telling(str(name)) and value not in (None, "", True, False):
+        is_empty = value is None or value == "" or isinstance(value, bool)
+        if is_telling(str(name)) and not is_empty:
             return REDACTED
         return self.value(value, depth - 1)
 

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any, Final, TypeAlias
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 import msgspec
 
@@ -20,6 +19,8 @@ from baas.functions.lifecycle import Lifecycle
 from baas.functions.load import unload
 from baas.functions.model import Call, FunctionSpec, Release
 from baas.functions.routes import RouteTable
+
+T = TypeVar("T")
 
 LIVE: Final = "live"
 _POINTS: Final = 1 << 32
@@ -80,6 +81,25 @@ class Held(msgspec.Struct, frozen=True):
     spec: FunctionSpec
 
 
+class Keep(Generic[T]):
+    """A `with` block that keeps a release from being closed. A class rather than a generator: every
+    call passes one."""
+
+    __slots__ = ("_registry", "_serving", "_what")
+
+    def __init__(self, registry: Registry, serving: Serving, what: T) -> None:
+        self._registry = registry
+        self._serving = serving
+        self._what = what
+
+    def __enter__(self) -> T:
+        self._serving.calls += 1
+        return self._what
+
+    def __exit__(self, *fault: object) -> None:
+        self._registry._left(self._serving)
+
+
 #: Told after each change: the release whose triggers are in force now, None where there is none.
 Listener: TypeAlias = Callable[[Release | None], None]
 #: Asked to let go of a release: its last call has ended.
@@ -125,23 +145,20 @@ class Registry:
             raise unknown_function()
         return serving, spec
 
-    @contextmanager
-    def hold(self, name: str, caller: str, alias: str = LIVE) -> Iterator[Held]:
-        """The same, kept from being closed until the end of the block."""
+    def hold(self, name: str, caller: str, alias: str = LIVE) -> Keep[Held]:
+        """The same, kept from being closed until the end of the `with` block."""
         serving, spec = self.current(name, caller, alias)
-        with self.keep(serving):
-            yield Held(serving, spec)
+        return Keep(self, serving, Held(serving, spec))
 
-    @contextmanager
-    def keep(self, serving: Serving) -> Iterator[Serving]:
-        """A release kept from being closed until the end of the block: for mounts."""
-        serving.calls += 1
-        try:
-            yield serving
-        finally:
-            serving.calls -= 1
-            if serving.retired and not serving.calls:
-                self._close(serving)
+    def keep(self, serving: Serving) -> Keep[Serving]:
+        """A release kept from being closed until the end of the `with` block: for mounts."""
+        return Keep(self, serving, serving)
+
+    def _left(self, serving: Serving) -> None:
+        """A block has ended."""
+        serving.calls -= 1
+        if serving.retired and not serving.calls:
+            self._close(serving)
 
     def serving(self, version: str) -> Serving | None:
         return self._serving.get(version)

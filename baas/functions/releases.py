@@ -13,15 +13,25 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from math import inf
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from baas.errors import Code, ConfigurationError, Problem, not_found
-from baas.functions.bundle import Bundle, belongs, make_bundle, read_bundle, walk, write_bundle
+from baas.errors import ConfigurationError, invalid, not_found
+from baas.functions.bundle import (
+    Bundle,
+    belongs,
+    make_bundle,
+    read_bundle,
+    remove_copies,
+    walk,
+    write_bundle,
+)
 from baas.functions.load import load_release, unload
 from baas.functions.model import Release
+from baas.functions.names import is_function_name
 from baas.functions.overrides import read_manifest
 from baas.functions.registry import LIVE, Registry, Weighted
 from baas.functions.versions import StoredAlias, Versions
@@ -33,6 +43,8 @@ _log: Final = logging.getLogger("baas.functions")
 POLL_SECONDS: Final = 0.3
 ALIAS_SECONDS: Final = 1.0
 MAX_VERSIONS: Final = 2
+#: A copy that belongs to no kept version may still serve calls elsewhere for so long.
+KEEP_COPIES_SECONDS: Final = 86_400.0
 _TICK_NS: Final = 100_000_000
 
 _Stamp: TypeAlias = tuple[tuple[str, int, int, int], ...]
@@ -91,6 +103,7 @@ class Releases:
                 if not await self._follow():
                     raise
                 self._refuse(fault)
+        await self._tidy()
         self._tasks.append(asyncio.create_task(self._every(ALIAS_SECONDS, self.follow)))
         if self._watch:
             self._tasks.append(asyncio.create_task(self._every(POLL_SECONDS, self.look)))
@@ -104,6 +117,11 @@ class Releases:
             await self._follow()
         else:
             await self._deploy(bundle, yaml, source="folder")
+
+    async def _tidy(self) -> None:
+        """Copies of versions that are kept no longer."""
+        kept = {info.hash for info in await self.versions.newest()}
+        await asyncio.to_thread(remove_copies, self._copies, kept, KEEP_COPIES_SECONDS)
 
     async def stop(self) -> None:
         """Ends the watching and retires every release; calls under way are waited for elsewhere."""
@@ -193,10 +211,12 @@ class Releases:
     async def point(self, name: str, weights: dict[str, float]) -> StoredAlias:
         """Points an alias at one or two versions with their weights. Of two, the second is the
         one that takes a share from the first."""
-        if not 1 <= len(weights) <= MAX_VERSIONS or any(w <= 0 for w in weights.values()):
-            raise Problem(
-                Code.INVALID_ARGUMENT, "An alias names one or two versions, with weights above 0."
+        if not is_function_name(name):
+            raise invalid(
+                "name", "letters, digits, '_' and '-', at most 64, beginning with a letter"
             )
+        if not 1 <= len(weights) <= MAX_VERSIONS or not all(0 < w < inf for w in weights.values()):
+            raise invalid("versions", "an alias names one or two versions, with weights above 0")
         for version in weights:
             if not await self.versions.has(version):
                 raise not_found(f"There is no version '{version}'.")

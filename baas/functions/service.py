@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from typing import Any, Final
 
 from baas.clock import Clock
@@ -21,6 +22,7 @@ from baas.functions.records import Line, Recording, Records
 from baas.functions.redact import Redactor
 from baas.functions.registry import Registry, Serving, close
 from baas.observe.logs import Event, LogWriter
+from baas.observe.metrics import Metrics
 from baas.ports.documents import DocumentStore
 
 
@@ -40,6 +42,9 @@ class FunctionService:
         self._kit: Final = Kit(database, secrets or NoSecrets())
         self._logs = logs
         self._redactor: tuple[Any, Redactor] = (None, Redactor())
+        if logs is not None:
+            # Functions also speak through `logging`, and so do their failures.
+            logs.redact = lambda text: self.redactor().text(text)
         self.registry: Final = Registry(self._retire)
         self.registry.listeners.append(self._warm)
         self.records: Final = Records(store, clock, self.redactor)
@@ -73,6 +78,26 @@ class FunctionService:
     @dispatch.setter
     def dispatch(self, dispatch: Dispatch) -> None:
         self._kit.dispatch = dispatch
+
+    def measure(self, metrics: Metrics) -> None:
+        """Makes known what /metrics shows of functions."""
+        metrics.table(
+            "baas_function_calls_total", "Calls of functions, by how they ended.", self._calls
+        )
+        metrics.gauge(
+            "baas_function_workers",
+            "Worker processes of functions.",
+            lambda: len(self.workers.workers()),
+        )
+        metrics.gauge(
+            "baas_function_lingering_threads",
+            "Threads whose function runs on past its time limit.",
+            lambda: self.invoker.threads.lingering,
+        )
+
+    def _calls(self) -> Iterator[tuple[str, float]]:
+        for (name, result), count in self.records.totals.items():
+            yield f'function="{name}",result="{result}"', count
 
     async def start(self) -> None:
         self.records.start()

@@ -16,11 +16,13 @@ _MOST: Final = 2
 
 
 class Signature(msgspec.Struct, frozen=True):
-    """`takes` 0 to 2 positional arguments; `event_type` None where it has no annotation."""
+    """`takes` 0 to 2 positional arguments; `event_type` and `result_type` are None where there is
+    no annotation, or for the result one that says nothing of JSON."""
 
     takes: int
     is_async: bool
     event_type: Any
+    result_type: Any = None
 
 
 def read_signature(handler: Callable[..., Any], *, native: bool = True) -> Signature:
@@ -33,7 +35,7 @@ def read_signature(handler: Callable[..., Any], *, native: bool = True) -> Signa
         return Signature(_MOST, is_async, None)
     parameters = _positional(handler)
     event_type = _event_type(handler, parameters) if len(parameters) == _MOST else None
-    return Signature(len(parameters), is_async, event_type)
+    return Signature(len(parameters), is_async, event_type, _result_type(handler))
 
 
 def _is_async(handler: Callable[..., Any]) -> bool:
@@ -74,13 +76,29 @@ def _event_type(handler: Callable[..., Any], parameters: list[inspect.Parameter]
     return wanted
 
 
-def _resolved(handler: Callable[..., Any], event: inspect.Parameter) -> Any:
-    """The annotation itself, even where it is written as text."""
-    if not isinstance(event.annotation, str):
-        return event.annotation
-    function = inspect.unwrap(handler)
-    globals = getattr(function, "__globals__", {})
+def _result_type(handler: Callable[..., Any]) -> Any:
+    """For descriptions alone: a result is not held to it, so one that cannot be read is none."""
+    annotation = inspect.signature(handler).return_annotation
+    if annotation is inspect.Signature.empty:
+        return None
     try:
-        return eval(event.annotation, globals)  # noqa: S307  the operator's own code
+        wanted = _meant(handler, annotation)
+        msgspec.json.schema_components([wanted])
+    except Exception:
+        return None
+    return wanted
+
+
+def _resolved(handler: Callable[..., Any], event: inspect.Parameter) -> Any:
+    try:
+        return _meant(handler, event.annotation)
     except Exception as fault:
         raise ValueError(f"the type of '{event.name}' cannot be resolved: {fault}") from None
+
+
+def _meant(handler: Callable[..., Any], annotation: Any) -> Any:
+    """The annotation itself, even where it is written as text."""
+    if not isinstance(annotation, str):
+        return annotation
+    function = inspect.unwrap(handler)
+    return eval(annotation, getattr(function, "__globals__", {}))  # noqa: S307  the operator's own

@@ -122,7 +122,7 @@ class Versions:
     async def has(self, version: str) -> bool:
         return await self._get(VERSIONS, version) is not None
 
-    async def infos(self) -> list[VersionInfo]:
+    async def newest(self) -> list[VersionInfo]:
         """Newest first."""
         return [_info_of(document) for document in await self._all()]
 

@@ -94,11 +94,15 @@ def check_json_type(exchange: Exchange) -> None:
     if given is not None and given != b"application/json" and not _is_json_type(given):
         raise Problem(
             Code.UNSUPPORTED_MEDIA_TYPE,
-            "Send JSON as application/json or text/plain, in UTF-8 and not compressed.",
+            "Add the header Content-Type: application/json "
+            "(curl: -H 'Content-Type: application/json'); text/plain is taken too, both in UTF-8.",
         )
     encoding = exchange.headers.get(b"content-encoding")
     if encoding is not None and encoding.lower() != b"identity":
-        raise Problem(Code.UNSUPPORTED_MEDIA_TYPE, "Compressed bodies are not accepted.")
+        raise Problem(
+            Code.UNSUPPORTED_MEDIA_TYPE,
+            "Compressed bodies are not taken: leave out the header Content-Encoding.",
+        )
 
 
 @lru_cache(256)

@@ -240,9 +240,7 @@ class Edge:
             ):
                 return
         await send({"type": "http.response.start", "status": answer.status, "headers": head})
-        await send(
-            {"type": "http.response.body", "body": b"" if exchange.method == "HEAD" else body}
-        )
+        await send({"type": "http.response.body", "body": body})
 
     def _common_headers(self, exchange: Exchange) -> tuple[Header, ...]:
         """What every answer carries, however it was made."""

@@ -16,6 +16,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.response import Response, Stream
 
 from baas.errors import Code, Problem
+from baas.functions.model import Release
 from baas.gateway.exchange import Answer, Exchange, exchange_of
 from baas.gateway.openapi import openapi_config, operation_class
 from baas.gateway.route import Call, Route
@@ -24,11 +25,15 @@ from baas.gateway.services import Services
 
 _NO_PARAMS: Final[dict[str, str]] = {}
 
+NO_ROUTE: Final = "There is no such route; the page /docs lists all there are."
 #: Litestar's own refusals in our words; its texts are not for strangers.
 _FROM_STATUS: Final = {
     400: (Code.INVALID_ARGUMENT, "The request is not well formed."),
-    404: (Code.NOT_FOUND, "There is no such route."),
-    405: (Code.METHOD_NOT_ALLOWED, "This route does not take that method."),
+    404: (Code.NOT_FOUND, NO_ROUTE),
+    405: (
+        Code.METHOD_NOT_ALLOWED,
+        "This route does not take that method; the header Allow says which it takes.",
+    ),
 }
 
 
@@ -38,9 +43,14 @@ def make_litestar(
     """Litestar with every route of the table. `answer_for` turns any fault into an answer."""
     routes = all_routes(services.settings)
     described = tuple(route for route in routes if route.documented)
+    registry = services.functions.service.registry
+
+    def release() -> Release | None:
+        return registry.primary.release if registry.primary else None
+
     return Litestar(
         [_handler(route, services) for route in routes],
-        openapi_config=openapi_config(services.settings.app.name, described),
+        openapi_config=openapi_config(services.settings.app.name, described, release),
         exception_handlers={Exception: _fault_handler(answer_for)},
         logging_config=None,
         request_max_body_size=None,  # `body.read_body` is the limit, on both ways to a verb

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from baas.database.bodies import BodyDecoder
-from baas.errors import invalid
+from baas.errors import Problem, invalid
 from baas.functions.values import NotJson, to_wire
 from baas.gateway.exchange import JSON, Answer, Exchange, Header
 
@@ -50,17 +50,23 @@ class Unsendable(Exception):
 
 
 def event_of(
-    exchange: Exchange, path: str, params: dict[str, str], query: bytes, body: bytes
+    exchange: Exchange,
+    path: str,
+    params: dict[str, str],
+    query: bytes,
+    body: bytes,
+    *,
+    strict: bool = True,
 ) -> dict[str, Any]:
     """The event of an HTTP function; see docs/functions.md. INVALID_ARGUMENT for a body that is
-    not what its content type says."""
+    not what its content type says, or (not `strict`) the bytes as they came."""
     return {
         "method": exchange.method,
         "path": path,
         "params": params,
         "query": fields_of(query.decode("latin-1"), "query"),
         "headers": headers_of(exchange.raw_headers),
-        "body": body_of(exchange, body),
+        "body": body_of(exchange, body, strict=strict),
     }
 
 
@@ -92,7 +98,7 @@ def fields_of(text: str, where: str) -> dict[str, Any]:
     return found
 
 
-def body_of(exchange: Exchange, body: bytes) -> Any:
+def body_of(exchange: Exchange, body: bytes, *, strict: bool = True) -> Any:
     """JSON decoded, a form's fields, text, or the bytes as they came (uploads, compressed ones)."""
     if not body:
         return None
@@ -100,12 +106,21 @@ def body_of(exchange: Exchange, body: bytes) -> Any:
     if (exchange.text(b"content-encoding") or "identity").lower() != "identity":
         return body
     if _JSON_TYPE.fullmatch(media):
-        return _decode_json(body)
+        return _json(body, strict)
     try:
         if media == _FORM:
             return fields_of(body.decode("ascii"), "body")
         return body.decode() if media.startswith("text/") else body
     except UnicodeDecodeError:
+        return body
+
+
+def _json(body: bytes, strict: bool) -> Any:
+    try:
+        return _decode_json(body)
+    except Problem:
+        if strict:
+            raise
         return body
 
 

@@ -8,18 +8,23 @@ have tokens of its own.
 from __future__ import annotations
 
 import logging
+from hashlib import sha256
 from typing import Any, Final
+
+import msgspec
 
 from baas.auth.scopes import require_scope
 from baas.errors import Code, Problem, not_found
-from baas.functions.model import Call, TriggerInfo, kind_of
+from baas.functions.model import Call, TriggerInfo, WebhookTrigger, kind_of
+from baas.functions.once import Stored
 from baas.functions.registry import Serving
 from baas.functions.routes import FunctionMatch, MountMatch, WrongMethod
+from baas.functions.triggers.webhooks import verify
 from baas.gateway.actor import settle
 from baas.gateway.body import check_length, read_body
 from baas.gateway.exchange import Answer, Exchange, Message, Receive, Scope, Send
 from baas.gateway.functions import WRITE
-from baas.gateway.httpbody import Unsendable, answer_of, event_of
+from baas.gateway.httpbody import Unsendable, answer_of, event_of, headers_of
 from baas.gateway.mounted import PREFIX, MountedApps
 from baas.gateway.problems import render
 from baas.gateway.services import Services
@@ -112,40 +117,56 @@ class HttpFunctions:
         actor: Actor,
         fault: Problem | None,
     ) -> Answer | None:
-        services = self._services
         exchange.route = f"http.{found.spec.name}"
+        if isinstance(found.trigger, WebhookTrigger):
+            return await self._webhook(found, found.trigger, exchange, scope, receive)
         if fault is not None:
             raise fault
         exchange.actor = actor
         self._count(exchange, actor)
         require_scope(actor, WRITE)
-        body = await read_body(exchange, receive, services.body_bytes)
-        path = exchange.path.removeprefix(PREFIX) or "/"
-        event = event_of(exchange, path, found.params, scope.get("query_string", b""), body)
-        call = Call(
-            function=found.spec.name,
-            event=event,
-            actor=actor,
-            trigger=TriggerInfo(
-                kind=kind_of(found.trigger),
-                details={"method": exchange.method, "path": found.trigger.path},
-            ),
-            request_id=exchange.id,
-            invocation_id=new_id(),
-            ip=exchange.ip,
-        )
-        facts = RequestFacts(time_ms=services.clock.now_ms(), ip=exchange.ip, data=event)
-        await services.functions.guard.check_http(found.spec.name, actor, facts)
-        result = await services.functions.service.invoke(call)
+        body = await read_body(exchange, receive, self._services.body_bytes)
+        call = _call(found, exchange, scope, body, actor)
+        facts = self._facts(exchange, call.event)
+        await self._services.functions.guard.check_http(found.spec.name, actor, facts)
+        result = await self._services.functions.service.invoke(call)
         app = _as_app(result, scope)
-        if app is not None:
-            await app(scope, receive, send)
-            return None
-        try:
-            return answer_of(result)
-        except Unsendable as fault:
-            _log.error("the answer of %s cannot be sent: %s", found.spec.name, fault)
-            raise Problem(Code.FUNCTION_FAILED, "The function failed.") from fault
+        if app is None:
+            return _answer(found, result)
+        await app(scope, receive, send)
+        return None
+
+    async def _webhook(
+        self,
+        found: FunctionMatch,
+        trigger: WebhookTrigger,
+        exchange: Exchange,
+        scope: Scope,
+        receive: Receive,
+    ) -> Answer:
+        """Its signature is all that counts: no token is looked at. A message that comes again is
+        answered as the first time; one that failed is run again."""
+        services = self._services
+        self._count(exchange, NOBODY)
+        body = await read_body(exchange, receive, services.body_bytes)
+        secret = services.functions.service.secrets.current().get(trigger.secret, "")
+        headers = headers_of(exchange.raw_headers)
+        id = verify(trigger.scheme, secret, headers, body, services.clock.now_ms())
+        call = _call(found, exchange, scope, body, NOBODY)
+
+        async def work(invocation: str) -> Stored:
+            identified = msgspec.structs.replace(call, invocation_id=invocation)
+            result = await services.functions.service.invoke(identified)
+            return Stored(200, msgspec.msgpack.encode(_answer(found, result)))
+
+        # The sender stands for a caller: its ids are its own.
+        sender = Actor(key=f"webhook {found.spec.name}")
+        key = None if id is None else sha256(id.encode()).hexdigest()
+        stored = await services.functions.once.run(key, sender, trigger.path, body, work)
+        return msgspec.msgpack.decode(stored.body, type=Answer)
+
+    def _facts(self, exchange: Exchange, data: Any) -> RequestFacts:
+        return RequestFacts(time_ms=self._services.clock.now_ms(), ip=exchange.ip, data=data)
 
     # -- mounts ------------------------------------------------------------------------------------
 
@@ -179,8 +200,39 @@ class HttpFunctions:
             raise fault
         exchange.actor = actor
         data = {"method": exchange.method, "path": found.path}
-        facts = RequestFacts(time_ms=self._services.clock.now_ms(), ip=exchange.ip, data=data)
-        await guard.check_http(name, actor, facts)
+        await guard.check_http(name, actor, self._facts(exchange, data))
+
+
+def _call(
+    found: FunctionMatch, exchange: Exchange, scope: Scope, body: bytes, actor: Actor
+) -> Call:
+    path = exchange.path.removeprefix(PREFIX) or "/"
+    query: bytes = scope.get("query_string", b"")
+    native = found.spec.contract == "native"
+    details = {"method": exchange.method, "path": found.trigger.path}
+    return Call(
+        function=found.spec.name,
+        event=event_of(exchange, path, found.params, query, body, strict=native),
+        actor=actor,
+        trigger=TriggerInfo(kind=kind_of(found.trigger), details=details),
+        request_id=exchange.id,
+        invocation_id=new_id(),
+        raw_event=None if native else _raw(exchange, query, body),
+        ip=exchange.ip,
+    )
+
+
+def _raw(exchange: Exchange, query: bytes, body: bytes) -> dict[str, Any]:
+    """For handlers of other clouds, whose shapes hold the request as it came."""
+    return {"rawBody": body, "rawQuery": query.decode("latin-1"), "ip": exchange.ip}
+
+
+def _answer(found: FunctionMatch, result: Any) -> Answer:
+    try:
+        return answer_of(result)
+    except Unsendable as fault:
+        _log.error("the answer of %s cannot be sent: %s", found.spec.name, fault)
+        raise Problem(Code.FUNCTION_FAILED, "The function failed.") from fault
 
 
 def _wrong_method(found: WrongMethod, exchange: Exchange) -> Answer:

@@ -7,7 +7,7 @@ that is refused. Every operation names the problems it can answer.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from inspect import cleandoc
 from typing import Any, Final
@@ -20,6 +20,9 @@ from litestar.openapi.spec import Components, Operation, SecurityScheme
 
 from baas import __version__
 from baas.errors import Code, FieldError
+from baas.functions.model import Release
+from baas.gateway.functiondocs import describe_functions
+from baas.gateway.functions import QUERY
 from baas.gateway.route import Route
 
 _REF: Final = "#/components/schemas/{name}"
@@ -168,22 +171,41 @@ def component_schemas(routes: Iterable[Route]) -> dict[str, Any]:
 
 
 class DescriptionPlugin(OpenAPIRenderPlugin):
-    """Renders Litestar's description with our schemas in it, once."""
+    """Renders Litestar's description with our schemas in it and the functions in force, once for
+    each release of them."""
 
-    def __init__(self, routes: tuple[Route, ...]) -> None:
+    def __init__(self, routes: tuple[Route, ...], release: Callable[[], Release | None]) -> None:
         super().__init__(path="/", media_type=MediaType.JSON)
         self._routes = routes
-        self._rendered: bytes | None = None
+        self._release = release
+        self._rendered: tuple[str, bytes] | None = None
 
     def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
-        if self._rendered is None:
-            schemas = component_schemas(self._routes)
-            openapi_schema["components"] = {**openapi_schema["components"], "schemas": schemas}
-            self._rendered = msgspec.json.encode(openapi_schema)
-        return self._rendered
+        release = self._release()
+        version = release.hash if release else ""
+        if self._rendered is None or self._rendered[0] != version:
+            whole = self._with_functions(openapi_schema, release)
+            self._rendered = (version, msgspec.json.encode(whole))
+        return self._rendered[1]
+
+    def _with_functions(
+        self, description: dict[str, Any], release: Release | None
+    ) -> dict[str, Any]:
+        paths: dict[str, Any] = {}
+        schemas: dict[str, Any] = {}
+        if release is not None:
+            paths, schemas = describe_functions(release, [*QUERY, _IDEMPOTENCY_KEY])
+        schemas = {**component_schemas(self._routes), **schemas}
+        return {
+            **description,
+            "paths": {**description["paths"], **paths},
+            "components": {**description["components"], "schemas": schemas},
+        }
 
 
-def openapi_config(name: str, routes: tuple[Route, ...]) -> OpenAPIConfig:
+def openapi_config(
+    name: str, routes: tuple[Route, ...], release: Callable[[], Release | None]
+) -> OpenAPIConfig:
     schemes: Any = {
         "accessToken": SecurityScheme(
             type="http", scheme="bearer", bearer_format="JWT", description="Of a session answer."
@@ -198,5 +220,5 @@ def openapi_config(name: str, routes: tuple[Route, ...]) -> OpenAPIConfig:
         description="Documents, sign-in and operations of this app, held by its rule files.",
         path="/openapi.json",
         components=Components(security_schemes=schemes),
-        render_plugins=[DescriptionPlugin(routes)],
+        render_plugins=[DescriptionPlugin(routes, release)],
     )

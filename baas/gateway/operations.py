@@ -21,7 +21,7 @@ READY_SECONDS: Final = 2.0
 _NO_STORE: Final[Header] = (b"cache-control", b"no-store")
 _DOCS_CSP: Final[Header] = (
     b"content-security-policy",
-    b"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self';"
+    b"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:;"
     b" base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 )
 _DOCS_TYPES: Final = {

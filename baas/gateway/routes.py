@@ -11,7 +11,7 @@ from baas.database import bodies
 from baas.database.verbs import VERBS, Verb
 from baas.errors import Code
 from baas.functions.invocations import Invocation
-from baas.gateway import admin, database, functions, operations
+from baas.gateway import admin, database, functionadmin, functions, operations
 from baas.gateway.auth import auth_routes
 from baas.gateway.route import Route
 from baas.gateway.storageroutes import STORAGE
@@ -137,6 +137,7 @@ ADMIN: Final[tuple[Route, ...]] = (
         tag="admin",
         answer=admin.RulesStatus,
     ),
+    *functionadmin.ROUTES,
 )
 
 OPERATIONS: Final[tuple[Route, ...]] = (

@@ -15,6 +15,8 @@ import msgspec
 from baas.auth.service import AuthService
 from baas.clock import Clock
 from baas.database.explain import Explained
+from baas.functions.background import Background
+from baas.functions.logs import Logs, Tail
 from baas.functions.once import Once
 from baas.functions.releases import Releases
 from baas.functions.rules import FunctionGuard
@@ -97,12 +99,15 @@ class RateLimits:
 
 class Functions(msgspec.Struct, frozen=True, kw_only=True):
     """Cloud functions: what runs them, what is in force, who may call, which calls were made
-    before. `jobs` is there once the store is open."""
+    before, and what they logged. `jobs` and `tail` are there once the store is open."""
 
     service: FunctionService
     releases: Releases
     guard: FunctionGuard
     once: Once
+    background: Background
+    logs: Logs
+    tail: Callable[[], Tail]
     jobs: Callable[[], JobQueue]
 
 

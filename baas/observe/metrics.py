@@ -10,13 +10,18 @@ import os
 import platform
 import time
 from bisect import bisect_left
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Iterable
+from typing import Final, TypeAlias
 
 #: Upper bounds in seconds.
 BUCKETS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+
+
+#: Each series of a counter: its labels as they are written (`a="b",c="d"`), and its value. Label
+#: values are names of the app's own, of letters, digits and `_`.
+Table: TypeAlias = Callable[[], Iterable[tuple[str, float]]]
 
 
 class _Histogram:
@@ -40,6 +45,7 @@ class Metrics:
         self._counters: dict[str, float] = {}
         self._gauges: dict[str, Callable[[], float]] = {}
         self._help: dict[str, str] = {}
+        self._tables: dict[str, Table] = {}
 
     def request(self, route: str, status: int, seconds: float) -> None:
         """Counts one answered request. `route` is a name of the route table."""
@@ -67,6 +73,11 @@ class Metrics:
         self._help[name] = help
         self._gauges[name] = read
 
+    def table(self, name: str, help: str, read: Table) -> None:
+        """A counter with labels, asked for at each scrape."""
+        self._help[name] = help
+        self._tables[name] = read
+
     def render(self) -> bytes:
         lines = [
             *_head("baas_build_info", "gauge", "The version that runs."),
@@ -79,6 +90,9 @@ class Metrics:
             lines += [*_head(name, "counter", self._help[name]), f"{name} {value:g}"]
         for name, read in self._gauges.items():
             lines += [*_head(name, "gauge", self._help[name]), f"{name} {read():g}"]
+        for name, table in self._tables.items():
+            lines += _head(name, "counter", self._help[name])
+            lines += [f"{name}{{{labels}}} {value:g}" for labels, value in sorted(table())]
         lines += self._request_lines()
         return ("\n".join(lines) + "\n").encode()
 

@@ -38,6 +38,8 @@ class OperandReader:
                 return raw
         elif raw is None or type(raw) is bool:
             return raw
+        elif type(raw) is list or type(raw) is dict:
+            self._spend_items(raw, where)
         value = admit_value(raw, self.limits, now_ms=self.now_ms, path=where)
         if type(value) is dict or type(value) is list:
             return self.filled(value)
@@ -65,11 +67,24 @@ class OperandReader:
             raise invalid(where, "must not be empty")
         if len(raw) > self.limits.list_items:
             raise exceeded(where, f"a list has at most {self.limits.list_items} items")
-        self.items_left -= len(raw)
+        self._take(len(raw), where)
+        return raw
+
+    def _spend_items(self, raw: Any, where: str) -> None:
+        """Counts what is in a list or an object that is compared with as a whole, all the way
+        down; stops at the limit, so that it costs no more itself."""
+        todo = [raw]
+        while todo:
+            value = todo.pop()
+            self._take(len(value), where)
+            inner = value.values() if type(value) is dict else value
+            todo += [item for item in inner if type(item) is dict or type(item) is list]
+
+    def _take(self, items: int, where: str) -> None:
+        self.items_left -= items
         if self.items_left < 0:
             most = self.limits.list_items * LISTS_PER_FILTER
             raise exceeded(where, f"the lists of a filter have at most {most} items together")
-        return raw
 
     def spend(self, where: str) -> None:
         """Counts one condition."""

@@ -195,9 +195,11 @@ def _matches(text: str, pattern: str) -> Any:
     if len(pattern) > MAX_PATTERN:
         return UNDEFINED
     try:
-        return compile_pattern(pattern).search(text) is not None
+        compiled = compile_pattern(pattern)
     except ValueError:
         return UNDEFINED
+    # Undefined and no fault: else whoever stores a long text could fail everybody's reads.
+    return compiled.search(text) if compiled.fits(text) else UNDEFINED
 
 
 _NUMERAL: Final = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?", re.ASCII)

@@ -22,6 +22,8 @@ from baas.yamlfile import Step, YamlFile, load_yaml
 
 _TOP_KEYS: Final = ("documents", "cases", "now")
 _VERBS: Final = ("find", "get", "count", "insert", "update", "replace", "delete", "aggregate")
+#: Requests to functions, judged by _functions.yaml: a call by name, and a request below /http.
+FUNCTION_VERBS: Final = ("call", "http")
 _BODY_KEYS: Final = (
     "id",
     "filter",
@@ -37,7 +39,13 @@ _BODY_KEYS: Final = (
 )
 _NUMBERS: Final = ("total", "matched", "modified", "deleted")
 _EXPECTATIONS: Final = ("sees", "fails", "ok", "fields", "hides", *_NUMBERS)
-_CASE_KEYS: Final = ("as", "do", "collection", "set", "project", *_BODY_KEYS, *_EXPECTATIONS)
+_FUNCTION_KEYS: Final = ("function", "data", "ip")
+_CASE_KEYS: Final = (
+    *("as", "do", "collection", "set", "project"),
+    *_FUNCTION_KEYS,
+    *_BODY_KEYS,
+    *_EXPECTATIONS,
+)
 _CALLER_KEYS: Final = {
     "uid": "uid",
     "openid": "uid",
@@ -72,6 +80,8 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def request(self) -> str:
+        if self.verb in FUNCTION_VERBS:
+            return f"{self.verb} {self.body['function']}"
         target = self.body.get("id") or self.body.get("filter") or ""
         shown = target if isinstance(target, str) else msgspec.json.encode(target).decode()
         return f"{self.verb} {self.collection} {shown}".strip()
@@ -162,8 +172,11 @@ class _Reader:
             raise self.yaml.error("a case is a mapping: {as: ..., do: ..., ...}", *at)
         self._check_keys(item, _CASE_KEYS, at)
         verb = item.get("do")
-        if verb not in _VERBS:
-            raise self.yaml.error(f"'do' is one of {', '.join(_VERBS)}", *at)
+        if verb not in _VERBS and verb not in FUNCTION_VERBS:
+            known = ", ".join((*_VERBS, *FUNCTION_VERBS))
+            raise self.yaml.error(f"'do' is one of {known}", *at)
+        if verb in FUNCTION_VERBS and not isinstance(item.get("function"), str):
+            raise self.yaml.error(f"'{verb}' needs a function's name", *at)
         expected = {key: item[key] for key in _EXPECTATIONS if key in item}
         if not expected:
             raise self.yaml.error(f"a case expects one of {', '.join(_EXPECTATIONS)}", *at)
@@ -202,6 +215,8 @@ class _Reader:
 
 
 def _body(item: dict[str, Any]) -> dict[str, Any]:
+    if item["do"] in FUNCTION_VERBS:
+        return {key: item[key] for key in _FUNCTION_KEYS if key in item}
     body: dict[str, Any] = {key: item[key] for key in _BODY_KEYS if key in item}
     if "set" in item:
         body["update"] = {"$set": item["set"]}

@@ -109,6 +109,13 @@ def _admit_array(raw: list[Any], path: str, depth_left: int, now_ms: int) -> Val
         _too_deep(path)
     changed: list[Any] | None = None
     for position, value in enumerate(raw):
+        kind = type(value)
+        if kind is str and value.isascii() and "\0" not in value:
+            continue
+        if kind is bool or value is None:
+            continue
+        if kind is int and -MAX_INTEGER <= value <= MAX_INTEGER:
+            continue
         admitted = _admit(value, f"{path}.{position}", depth_left, now_ms)
         if admitted is not value:
             if changed is None:

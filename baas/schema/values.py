@@ -26,6 +26,7 @@ Path: TypeAlias = tuple[str, ...]
 DATE: Final = "$date"
 MAX_INTEGER: Final = 2**53 - 1
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_NAIVE_EPOCH: Final = datetime(1970, 1, 1)
 MIN_DATE_MS: Final = (datetime(1, 1, 1, tzinfo=UTC) - _EPOCH) // timedelta(milliseconds=1)
 MAX_DATE_MS: Final = (
     datetime(9999, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC) - _EPOCH
@@ -80,10 +81,9 @@ def date_from_ms(ms: int) -> dict[str, str]:
     """The date value of `ms` milliseconds since 1970; ValueError outside years 1 to 9999."""
     if not MIN_DATE_MS <= ms <= MAX_DATE_MS:
         raise ValueError("a date lies in the years 1 to 9999")
-    moment = _EPOCH + timedelta(milliseconds=ms)
-    text = f"{moment.year:04d}-{moment.month:02d}-{moment.day:02d}T"
-    text += f"{moment.hour:02d}:{moment.minute:02d}:{moment.second:02d}."
-    return {DATE: f"{text}{moment.microsecond // 1000:03d}Z"}
+    # Without a zone, isoformat ends at the milliseconds; it pads the year to four digits.
+    moment = _NAIVE_EPOCH + timedelta(milliseconds=ms)
+    return {DATE: f"{moment.isoformat(timespec='milliseconds')}Z"}
 
 
 def date_to_ms(value: dict[str, str]) -> int:

@@ -456,3 +456,12 @@ def test_the_public_page_is_served(gateway: Gateway) -> None:
     assert (
         gateway.client.get("/", headers={"if-none-match": page.headers["etag"]}).status_code == 304
     )
+
+
+def test_the_page_of_the_description_shows_every_method_that_openapi_can_have(
+    gateway: Gateway,
+) -> None:
+    """HTTP functions may be declared with any of them."""
+    script = gateway.client.get("/docs/docs.js").text
+    for method in ("get", "post", "put", "patch", "delete"):
+        assert f'"{method}"' in script

@@ -47,7 +47,9 @@ rules: {read: doc.a != 7, write: auth != null}
 fields: {c: {read: doc._openid == auth.uid}}
 indexes: [{fields: [a, -b]}, {fields: ["b.a"]}]
 """
-EXAMPLES = 8
+#: Functions of the sample app, and one that is not there.
+FUNCTIONS = ("my_numbers", "decide", "nowhere")
+EXAMPLES = 4
 #: The same requests in every run: what is found once is found again.
 quick = settings(
     max_examples=EXAMPLES,
@@ -61,7 +63,8 @@ quick = settings(
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     folder = tmp_path_factory.mktemp("app")
-    shutil.copytree(ROOT / "rules", folder / "rules")
+    for part in ("rules", "functions"):
+        shutil.copytree(ROOT / part, folder / part)
     (folder / "rules" / "things.yaml").write_text(THINGS)
     unlimited = {f"BAAS_LIMITS__RATE_{kind}": "off" for kind in ("AUTH", "READ", "WRITE")}
     with running(folder, **unlimited) as started:
@@ -169,11 +172,13 @@ def ask(gateway: Gateway, callers: Callers, session: requests.Session) -> Check:
 def test_what_fits_the_description_is_answered_as_described(
     api: schemathesis.BaseSchema, ask: Check, caller: str, method: str, path: str
 ) -> None:
-    @given(case=api[path][method].as_strategy(), collection=st.sampled_from(COLLECTIONS))
+    names = {"collection": st.sampled_from(COLLECTIONS), "name": st.sampled_from(FUNCTIONS)}
+
+    @given(case=api[path][method].as_strategy(), known=st.fixed_dictionaries(names))
     @quick
-    def answered(case: Case, collection: str) -> None:
-        if "collection" in case.path_parameters:
-            case.path_parameters["collection"] = collection
+    def answered(case: Case, known: dict[str, str]) -> None:
+        for name in case.path_parameters.keys() & known.keys():
+            case.path_parameters[name] = known[name]
         ask(case, caller, path)
 
     answered()

@@ -141,12 +141,11 @@ def test_workers_serve_the_same_documents(app: Path) -> None:
             assert [document["_id"] for document in found] == insert.json()["ids"]
 
 
-def test_reload_starts_again_when_a_function_changes(app: Path) -> None:
-    functions = app / "functions"
-    functions.mkdir(exist_ok=True)
+def test_reload_starts_again_when_the_settings_change(app: Path) -> None:
     with running(app, "--reload") as gateway:
         before = workers_of(gateway.process.pid)
-        (functions / "hello.py").write_text("x = 1\n")
+        with (app / "baas.yaml").open("a") as file:
+            file.write("# changed\n")
         until(lambda: workers_of(gateway.process.pid) not in (before, []))
         until(lambda: healthy(gateway))
         assert gateway.stop() == 0

@@ -119,7 +119,7 @@ def test_an_upload_id_is_no_path(app: Harness, key: str) -> None:
 
 
 def test_a_form_whose_fields_come_late_or_twice_is_refused(app: Harness, key: str) -> None:
-    late = form(b"x") .removesuffix(b"--\r\n")
+    late = form(b"x").removesuffix(b"--\r\n")
     late += b'\r\nContent-Disposition: form-data; name="path"\r\n\r\nshelf/x\r\n--x-boundary-x--'
     twice = form(b"x", path="shelf/a").replace(
         b"--x-boundary-x\r\n",

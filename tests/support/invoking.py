@@ -23,7 +23,14 @@ from baas.settings import LimitSettings, Settings
 from tests.support.database import POSTS, Bench, book_of
 from tests.support.functions import HEAD, as_files, bundle_of
 
-__all__ = ["HEAD", "Shop", "shop"]
+__all__ = ["HEAD", "Shop", "shop", "until"]
+
+
+async def until(condition: Callable[[], Any], seconds: float = 20.0) -> None:
+    """Waits for what another process or thread does."""
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110  nobody there sets an event for us
+            await asyncio.sleep(0.002)
 
 
 class FixedSecrets:

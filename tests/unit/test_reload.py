@@ -173,3 +173,16 @@ def test_what_was_written_just_now_is_looked_at_once_more(bench: Bench) -> None:
 
 def test_a_folder_that_is_not_there_is_empty(tmp_path: Path) -> None:
     assert stamp_of(tmp_path / "none") == ()
+
+
+def test_a_fault_is_said_once_though_fresh_files_are_looked_at_twice(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench.ahead_ns = 0  # written just now
+    bench.write("bad")
+    bench.look()
+    bench.ahead_ns = LATER_NS
+    bench.look()
+
+    assert bench.loads == 2
+    assert len([one for one in caplog.records if one.levelno == logging.ERROR]) == 1

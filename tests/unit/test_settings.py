@@ -160,3 +160,12 @@ def test_networks_are_addresses_or_ranges() -> None:
         "127.0.0.1/32",
         "fd00::/8",
     ]
+
+
+def test_what_speaks_of_functions_is_left_to_their_releases(tmp_path: Path) -> None:
+    text = "functions: {f: {timeout: 3}}\nservices: {s: {functions: [f]}}\naggregate: {w: [f]}\n"
+    assert load(tmp_path, text) == load(tmp_path, "")
+    with pytest.raises(ConfigurationError, match=r"written in baas\.yaml alone"):
+        load(tmp_path, BAAS_FUNCTIONS__F="1")
+    with pytest.raises(ConfigurationError, match="did you mean functions"):
+        load(tmp_path, "functoins: {}\n")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -18,7 +17,7 @@ from baas.engines.sqlite.keys import CONTAINER_KEY, container_key
 from baas.engines.sqlite.predicates import REGEXP
 from baas.engines.sqlite.sort import SORT, sort_key
 from baas.errors import Code, Problem
-from baas.query.patterns import compile_pattern
+from baas.query.patterns import SECONDS_PER_WORK, WATCH, OutOfTime, compile_pattern
 from baas.schema.values import Document, decode
 
 #: The name of the database file in the data folder.
@@ -58,6 +57,8 @@ class Database:
         self.cancelled: threading.Event | None = None
         match: Any = self._match  # apsw's types know no function of certain arguments
         self.raw.create_scalar_function(MATCH, match, 2)
+        search: Any = self._regexp
+        self.raw.create_scalar_function(REGEXP, search, 3, deterministic=True)
         self.raw.set_progress_handler(self._over_budget, _STEPS)
 
     def allow(self, seconds: float) -> None:
@@ -101,8 +102,25 @@ class Database:
         self.raw.close()
 
     def _match(self, predicate: Any, text: str) -> bool | None:
-        verdict: bool | None = predicate(decode(text), self.lookup)
+        WATCH.lacks = self._lacks
+        try:
+            verdict: bool | None = predicate(decode(text), self.lookup)
+        except OutOfTime:
+            raise apsw.InterruptError("a search takes too long for this budget") from None
+        finally:
+            WATCH.lacks = None
         return verdict
+
+    def _regexp(self, pattern: str, flags: str, text: str) -> bool:
+        compiled = compile_pattern(pattern, flags)
+        if compiled.fits(text) and self._lacks(len(text) * compiled.size * SECONDS_PER_WORK):
+            raise apsw.InterruptError("a search takes too long for this budget")
+        return compiled.search(text)
+
+    def _lacks(self, seconds: float) -> bool:
+        """One search may take longer than all else in a statement and cannot be stopped: so the
+        clock is looked at before it, and one that might not fit is not begun."""
+        return bool(self._budget) and (self._over_budget() or seconds > self._budget)
 
     def _over_budget(self) -> bool:
         if self.cancelled is not None and self.cancelled.is_set():
@@ -115,20 +133,9 @@ class Database:
         return now > self._deadline
 
 
-@lru_cache(maxsize=512)
-def _pattern(pattern: str, flags: str) -> Callable[[str], Any]:
-    search: Callable[[str], Any] = compile_pattern(pattern, flags).search
-    return search
-
-
-def _regexp(pattern: str, flags: str, text: str) -> bool:
-    return bool(_pattern(pattern, flags)(text))
-
-
 _FUNCTIONS: Final[tuple[tuple[str, Any, int], ...]] = (
     (CONTAINER_KEY, container_key, 1),
     (SORT, sort_key, 3),
-    (REGEXP, _regexp, 3),
 )
 
 

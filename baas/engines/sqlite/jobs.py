@@ -99,6 +99,9 @@ class SqliteJobs:
 
     async def lead(self, name: str, lease_seconds: float) -> bool:
         holder = self._name.get()
+        rows = await self._rows("SELECT holder,until FROM baas_marks WHERE name=?", (_lead(name),))
+        if rows and rows[0][0] != holder and rows[0][1] > self._clock.now_ms():
+            return False  # without a write: whoever does not lead asks often
 
         def work(tx: Transaction) -> bool:
             now = self._clock.now_ms()

@@ -119,8 +119,10 @@ class Run:
             result = call_handler(spec, self.contexts(True), event)
             return await result if isawaitable(result) else result
         if spec.is_async:
-            return await self.threads.run(partial(_run_async, spec, self._elsewhere(), event))
-        return await self.threads.run(partial(_run_sync, spec, self.contexts(False), event))
+            work = partial(_run_async, spec, self._elsewhere(), event)
+        else:
+            work = partial(_run_sync, spec, self.contexts(False), event)
+        return await self.threads.run(work, nested=self.call.depth > 0)
 
     # -- contexts ----------------------------------------------------------------------------------
 
@@ -156,6 +158,12 @@ def limit_of(call: Call, spec: FunctionSpec) -> float:
 
 
 def call_handler(spec: FunctionSpec, context: Context, event: Any) -> Any:
+    """What the handler answers, or an awaitable of it."""
+    if spec.contract != "native":
+        # Late: few apps bring handlers from elsewhere.
+        from baas.functions.contracts import call_foreign
+
+        return call_foreign(spec, context, event)
     if spec.takes == 2:
         return spec.handler(context, event)
     return spec.handler(context) if spec.takes else spec.handler()

@@ -90,6 +90,7 @@ class WorkerProcess:
         self._tasks: set[asyncio.Task[None]] = set()
         self._reason: Fault | None = None
         self._memory = _memory_of(functions)
+        self._is_watched = False
         self.state = State.STARTING
         #: Settled when it serves; a Failed where it cannot.
         self.ready: asyncio.Future[None] = self._loop.create_future()
@@ -139,8 +140,19 @@ class WorkerProcess:
             )
 
     async def _start(self, release: Release, warm: bool) -> None:
+        try:
+            await self._connect(release, warm)
+            await asyncio.sleep(START_SECONDS)
+            _log.error("a worker did not start in %g s", START_SECONDS)
+        except Exception:
+            _log.exception("a worker could not be started")
+            self._ours.close()
+        if self.state is State.STARTING:
+            self.kill(failed("The function's worker did not start."))
+
+    async def _connect(self, release: Release, warm: bool) -> None:
         self._ours.setblocking(False)
-        await self._loop.create_connection(lambda: self._channel, sock=self._ours)
+        await self._loop.create_unix_connection(lambda: self._channel, sock=self._ours)
         assert self._process.stdout is not None
         self._output, _ = await self._loop.connect_read_pipe(
             partial(_Printed, self._printed), self._process.stdout
@@ -149,9 +161,6 @@ class WorkerProcess:
         self._channel.send(
             frames.Start(str(release.folder), release.config, release.hash, self._memory, names)
         )
-        await asyncio.sleep(START_SECONDS)
-        if self.state is State.STARTING:
-            self.kill(failed("The function's worker did not start."))
 
     # -- calls -------------------------------------------------------------------------------------
 
@@ -165,6 +174,9 @@ class WorkerProcess:
     ) -> Value:
         """The call's result, of a worker that serves and has room (`taken`). Raises Failed or
         TimedOut; cancelled, it gives the call up."""
+        seconds = _remaining(call, spec)
+        if seconds <= 0:
+            raise TimedOut(spec.timeout)
         if secrets is not self._secrets:
             self._channel.send(frames.Secrets(dict(secrets)))
             self._secrets = secrets
@@ -173,7 +185,7 @@ class WorkerProcess:
         # OverflowError and the like: the event has no form on the pipe. The function failed.
         self._channel.send(frames.Run(number, call))
         self._calls[number] = running
-        self._limit(number, running, _remaining(call, spec))
+        self._limit(number, running, seconds)
         self._watch_memory()
         try:
             done = await running.done
@@ -305,11 +317,13 @@ class WorkerProcess:
     # -- memory ------------------------------------------------------------------------------------
 
     def _watch_memory(self) -> None:
-        if self._memory is not None and len(self._calls) == 1:
+        if self._memory is not None and not self._is_watched:
+            self._is_watched = True
             self._loop.call_later(MEMORY_SECONDS, self._look_at_memory, self._memory)
 
     def _look_at_memory(self, most: int) -> None:
         if not self._calls or self.state is State.GONE:
+            self._is_watched = False
             return
         if _memory_in_use(self.pid) > most:
             detail = f"The function used more than {most // 1024**2} MiB of memory."

@@ -11,12 +11,17 @@ import asyncio
 import threading
 from collections.abc import Callable
 from contextvars import copy_context
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any, Final
 
 from baas.functions.limits import Busy
 
 MAX_THREADS: Final = 32
+#: So many times more for calls that other calls wait for: those hold a thread already, and with
+#: none left for what they wait for, all would stand still until their limits.
+NESTED_FACTOR: Final = 4
+#: A thread without work for so long, in seconds, ends.
+IDLE_SECONDS: Final = 60.0
 MAX_LINGERING: Final = 64
 
 
@@ -46,24 +51,26 @@ class Threads:
         self._live = 0
         self._idle = 0
         self._queued = 0
+        self._closed = False
         self.lingering = 0
 
-    async def run(self, work: Callable[[], Any]) -> Any:
-        """What `work` gives or raises. Cancelled: the thread lingers (see the module)."""
+    async def run(self, work: Callable[[], Any], *, nested: bool = False) -> Any:
+        """What `work` gives or raises. Cancelled: the thread lingers (see the module). `nested`:
+        another call waits for it."""
         item = _Work(work, asyncio.get_running_loop())
-        self._submit(item)
+        self._submit(item, self._most * (NESTED_FACTOR if nested else 1))
         try:
             return await item.future
         except asyncio.CancelledError:
             self._abandon(item)
             raise
 
-    def _submit(self, item: _Work) -> None:
+    def _submit(self, item: _Work, most: int) -> None:
         with self._lock:
             if self.lingering >= self._most_lingering:
                 raise Busy("Too many functions run past their time limit; try again.")
             self._queued += 1
-            if self._queued > self._idle and self._live < self._most:
+            if self._queued > self._idle and self._live < most:
                 self._live += 1
                 threading.Thread(target=self._serve, name="baas-function", daemon=True).start()
         self._work.put(item)
@@ -84,14 +91,19 @@ class Threads:
             del item, outcome
 
     def _next(self) -> _Work | None:
-        """Work that somebody waits for; None at the end."""
+        """Work that somebody waits for; None at the end, and after a time without any."""
         while True:
             with self._lock:
                 self._idle += 1
-            item = self._work.get()
+            try:
+                item = self._work.get(timeout=IDLE_SECONDS)
+            except Empty:
+                item = None
             with self._lock:
                 self._idle -= 1
                 if item is None:
+                    if self._queued > self._idle and not self._closed:
+                        continue  # work was counted on this thread in the same moment
                     self._live -= 1
                     return None
                 self._queued -= 1
@@ -112,6 +124,7 @@ class Threads:
     def close(self) -> None:
         """Idle threads end; those at work end after it."""
         with self._lock:
+            self._closed = True
             live = self._live
         for _ in range(live):
             self._work.put(None)

@@ -30,6 +30,7 @@ from baas.functions.isolation import frames
 from baas.functions.isolation.frames import Channel, ToWorker
 from baas.functions.isolation.inline import Run
 from baas.functions.isolation.pipehost import PipeHost, raised_by
+from baas.functions.isolation.responses import sendable
 from baas.functions.isolation.threads import Threads
 from baas.functions.lifecycle import Lifecycle
 from baas.functions.load import load_release
@@ -37,8 +38,6 @@ from baas.functions.model import Call
 from baas.functions.outcome import Fault, failed, fault_of
 from baas.functions.records import Recording
 from baas.functions.redact import Redactor
-from baas.functions.values import to_wire
-from baas.schema.values import encode
 
 _log: Final = logging.getLogger("baas.functions")
 
@@ -148,7 +147,7 @@ class Worker:
         run = self._prepared(n, call)
         _CURRENT.set(run.recording)
         try:
-            self._done(n, run, await run.result(), None)
+            self._done(n, run, await sendable(await run.result()), None)
         except asyncio.CancelledError:
             self._done(n, run, None, failed("The call was given up."))
         except MemoryError:
@@ -165,7 +164,7 @@ class Worker:
         self._calls.pop(n, None)
         phases = run.recording.phases or {}
         try:
-            self.channel.send(frames.Done(n, phases, sendable(result), fault, spent))
+            self.channel.send(frames.Done(n, phases, result, fault, spent))
         except (TypeError, OverflowError, ValueError) as unsendable:
             fault = fault_of(unsendable, run.life.release.folder, self._redactor)
             self.channel.send(frames.Done(n, phases, None, fault, spent))
@@ -191,33 +190,6 @@ class Worker:
     def _logged(self, n: int, recording: Recording, line: Any) -> None:
         """Lines come from threads too."""
         self._loop.call_soon_threadsafe(self.channel.send, frames.Logged(n, line))
-
-
-def sendable(result: Any) -> Any:
-    """A response object of a web framework as the dict that stands for one."""
-    status = getattr(result, "status_code", None)
-    if not isinstance(status, int):
-        return result
-    body = getattr(result, "body", None)
-    if not isinstance(body, bytes):
-        body = _rendered(result)
-    headers = {str(name): str(value) for name, value in dict(result.headers).items()}
-    media = getattr(result, "media_type", None)
-    if media is not None:
-        headers.setdefault("content-type", str(getattr(media, "value", media)))
-    return {"statusCode": status, "headers": headers, "body": body}
-
-
-def _rendered(response: Any) -> bytes:
-    """The body of a Litestar `Response`, which is rendered late."""
-    content = getattr(response, "content", None)
-    if content is None:
-        return b""
-    if isinstance(content, bytes):
-        return content
-    if isinstance(content, str):
-        return content.encode()
-    return encode(to_wire(content))
 
 
 class Printed(io.TextIOBase):
@@ -284,15 +256,17 @@ async def _serve(descriptor: int) -> None:
     loop = asyncio.get_running_loop()
     pipe = socket.socket(fileno=descriptor)
     worker = Worker(loop)
-    await loop.create_connection(lambda: worker.channel, sock=pipe)
+    await loop.create_unix_connection(lambda: worker.channel, sock=pipe)
     await asyncio.Event().wait()
 
 
 def main() -> None:
     descriptor, parent = int(sys.argv[1]), int(sys.argv[2])
     _die_with(parent)
-    # Ctrl-C at a terminal reaches the whole group: when to end is the gateway's decision.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # A terminal or a service manager signals the whole group: when to end is the gateway's
+    # decision. Not SIG_IGN, which programs that a function starts would inherit.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)
     sys.stdout = Printed("info", sys.stdout)
     sys.stderr = Printed("error", sys.stderr)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)

@@ -35,6 +35,11 @@ class AuthEvents:
         for spec, trigger in [] if release is None else release.with_trigger(AuthTrigger):
             self._triggers.setdefault(trigger.event, []).append((spec, trigger))
 
+    @property
+    def wanted(self) -> bool:
+        """Whether any function in force asks for an account's events."""
+        return bool(self._triggers)
+
     async def calls(self, event: ChangeEvent) -> list[tuple[FunctionSpec, Call]]:
         if not self._triggers or event.collection not in (USERS, SESSIONS):
             return []

@@ -29,8 +29,9 @@ _log: Final = logging.getLogger("baas.functions")
 FOLLOWER: Final = "documents"
 #: Events that are read and answered for in one step.
 BATCH: Final = 200
-#: How long a gateway leads without a sign of life.
-LEAD_SECONDS: Final = 10.0
+#: How long a gateway leads without a sign of life. Long, because each sign is a write, and because
+#: the lead of one that has died is ended by `JobQueue.recover`.
+LEAD_SECONDS: Final = 60.0
 _LOOK_SECONDS: Final = 1.0
 #: A cursor with nothing to do behind it is written down this often, in events.
 _SAVE_EVERY: Final = 2_000
@@ -59,12 +60,19 @@ class Follower:
         self._cursor: str | None = None
         self._unsaved = 0
         self._task: asyncio.Task[None] | None = None
+        self._fitted = asyncio.Event()
 
     def fit(self, release: Release | None) -> None:
         self._triggers = {}
         for spec, trigger in [] if release is None else release.with_trigger(DocumentTrigger):
             self._triggers.setdefault(trigger.collection, []).append((spec, trigger))
         self._auth.fit(release)
+        self._fitted.set()
+
+    @property
+    def wanted(self) -> bool:
+        """Whether any function in force asks for what the feed tells."""
+        return bool(self._triggers) or self._auth.wanted
 
     def start(self) -> None:
         self._task = asyncio.get_running_loop().create_task(self._run(), name="baas-follower")
@@ -97,9 +105,25 @@ class Follower:
         loop = asyncio.get_running_loop()
         until = loop.time() + LEAD_SECONDS / 2
         while (left := until - loop.time()) > 0:
-            if not await self.step():
+            if not self.wanted:
+                await self._pass_by(min(left, _LOOK_SECONDS))
+            elif not await self.step():
                 assert self._cursor is not None
                 await self._feed.wait(self._cursor, min(left, _LOOK_SECONDS))
+        await self.save()
+
+    async def _pass_by(self, seconds: float) -> None:
+        """Keeps up with the feed without reading it: images of what nobody asked for cost every
+        writer of this process. A release that asks for some ends the wait."""
+        self._fitted.clear()
+        if self._cursor is None:
+            await self._resume()
+        head = await resolve(self._feed.head())
+        if not self._fitted.is_set():  # else what was written since then is asked for
+            self._cursor = head
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._fitted.wait()
 
     # -- one step ----------------------------------------------------------------------------------
 
@@ -156,12 +180,21 @@ class Follower:
         """The jobs that events call for, in their order."""
         found: list[NewJob] = []
         for event in events:
-            for spec, trigger in self._triggers.get(event.collection, ()):
-                if (call := _call(spec, trigger, event)) is not None:
-                    found.append(self._job(spec, call, event))
-            for spec, call in await self._auth.calls(event):
-                found.append(self._job(spec, call, event))
+            try:
+                calls = [*self._calls(event), *await self._auth.calls(event)]
+            except Problem:
+                raise  # the store cannot answer now: the same events again, later
+            except Exception:
+                # One event that cannot be told of must not keep all that follow from being told.
+                _log.exception("the triggers of %s were not run", event.cursor)
+                continue
+            found.extend(self._job(spec, call, event) for spec, call in calls)
         return found
+
+    def _calls(self, event: ChangeEvent) -> list[tuple[FunctionSpec, Call]]:
+        triggers = self._triggers.get(event.collection, ())
+        found = ((spec, _call(spec, trigger, event)) for spec, trigger in triggers)
+        return [(spec, call) for spec, call in found if call is not None]
 
     def _job(self, spec: FunctionSpec, call: Call, event: ChangeEvent) -> NewJob:
         text = f"{event.cursor}\0{spec.name}\0{call.trigger.kind}\0{call.trigger.details}"

@@ -138,6 +138,9 @@ class Timers:
             except Problem as problem:
                 _log.error("timers cannot be looked at: %s", problem)
                 wait = 1.0
+            except Exception:
+                _log.exception("timers could not be looked at")
+                wait = 1.0
             try:
                 async with asyncio.timeout(wait):
                     await self._changed.wait()

@@ -1,7 +1,7 @@
 // Shows /openapi.json. Everything is put in as text, never as markup: descriptions are data.
 "use strict";
 
-const METHODS = ["get", "post"];
+const METHODS = ["get", "post", "put", "patch", "delete", "head", "options"];
 const MAX_DEPTH = 5;
 
 function make(tag, className, ...children) {
@@ -58,9 +58,11 @@ function schemaBlock(api, title, content) {
 
 function example(path, method, operation) {
   const parts = ["curl"];
+  if (method !== "get") parts.push(`-X ${method.toUpperCase()}`);
+  parts.push(`'${location.origin}${path}'`);
   if (operation.security) parts.push("-H 'Authorization: Bearer TOKEN'");
-  if (method === "post") parts.push("-H 'Content-Type: application/json' -d '{}'");
-  return `${parts.join(" ")} ${location.origin}${path}`;
+  if (operation.requestBody) parts.push("-H 'Content-Type: application/json' -d '{}'");
+  return parts.join(" ");
 }
 
 function failures(operation) {
@@ -72,13 +74,27 @@ function failures(operation) {
   return make("div", "", make("h4", "", "Problems"), table);
 }
 
+// Text with `names` in it as nodes; every second piece stood between backticks.
+function prose(text) {
+  return text.split("`").map((piece, index) => (index % 2 ? make("code", "", piece) : piece));
+}
+
+const NEEDS = { accessToken: "token", adminKey: "admin key" };
+
+// Who may call: `{}` among the alternatives means that nobody needs to be signed in.
+function lockOf(operation) {
+  const names = (operation.security || []).map((item) => Object.keys(item)[0]);
+  const needed = names.filter(Boolean).map((name) => NEEDS[name] || name).join(" or ");
+  if (!needed) return null;
+  return make("span", "lock", names.includes(undefined) ? `${needed}, optional` : needed);
+}
+
 function render(api, path, method, operation) {
   const name = make("span", `method ${method.toUpperCase()}`, method.toUpperCase());
-  const needs = operation.security ? operation.security.map((item) => Object.keys(item)[0] || "none") : [];
-  const lock = needs.length ? make("span", "lock", needs.join(" or ")) : null;
-  const head = make("summary", "", name, make("code", "", path), make("span", "", operation.summary || ""), lock);
+  const about = make("span", "about", operation.summary || "");
+  const head = make("summary", "", name, make("code", "", path), about, lockOf(operation));
   const inner = make("div", "inner");
-  inner.append(make("p", "", operation.description || ""));
+  inner.append(make("p", "", ...prose(operation.description || "")));
   if (operation.parameters) {
     const table = make("table");
     for (const item of operation.parameters) {
@@ -112,6 +128,7 @@ function show(api) {
     }
   }
   document.getElementById("operations").replaceChildren(...groups.values());
+  filter(document.getElementById("search").value);
 }
 
 function filter(text) {
@@ -119,6 +136,9 @@ function filter(text) {
   for (const element of document.querySelectorAll("details")) {
     element.hidden = !element.dataset.text.includes(wanted);
   }
+  const sections = [...document.querySelectorAll("#operations section")];
+  for (const section of sections) section.hidden = !section.querySelector("details:not([hidden])");
+  document.getElementById("none").hidden = sections.some((section) => !section.hidden);
 }
 
 document.getElementById("search").addEventListener("input", (event) => filter(event.target.value));

@@ -138,3 +138,15 @@ def test_return_adds_the_documents_to_any_write(ann: Caller) -> None:
         ann.do("open", "delete", id=id, return_=True),
     ]
     assert [answer["documents"][0]["n"] for answer in answers] == [1, 2, 3, 3]
+
+
+def test_a_body_has_up_to_ten_mebibytes(ann: Caller) -> None:
+    def find(size: int) -> int:
+        head, tail = b'{"filter": {"a": "', b'"}}'
+        body = head + b"x" * (size - len(head) - len(tail)) + tail
+        headers = {"authorization": f"Bearer {ann.token}", "content-type": "application/json"}
+        path = "/v1/database/open/find"
+        return ann.gateway.client.post(path, content=body, headers=headers).status_code
+
+    assert find(10 * 1024**2 + 1) == 413
+    assert find(10 * 1024**2) != 413

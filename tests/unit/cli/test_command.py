@@ -50,3 +50,12 @@ def test_help_imports_nothing_of_the_gateway() -> None:
     )
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert run.stdout.splitlines()[-1] == "imported: []", run.stderr
+
+
+def test_a_gateway_starts_without_what_its_first_answers_do_not_need() -> None:
+    """Litestar comes in beside the first requests, hashing with the first password. Each of these
+    would add tens of milliseconds to every start."""
+    late = {"litestar", "passlib", "argon2", "httpx", "jwt", "jsonschema", "tomllib", "pdb"}
+    script = f"import sys, baas.cli.worker; print('imported:', sorted({late} & set(sys.modules)))"
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert run.stdout.strip() == "imported: []", run.stderr

@@ -148,3 +148,38 @@ def test_check_looks_at_the_rules_of_functions_too(app: Path) -> None:
     result = run("check")
     assert result.exit_code == 1
     assert "error: _functions.yaml:1:17" in result.output
+
+
+def test_explain_does_not_take_two_members_for_one_uid(app: Path) -> None:
+    result = run("explain", "posts", "read", "--as", "uid=u1,roles=a,b")
+    assert result.exit_code == 2
+    assert "--as uid=u1 --as roles=a,b" in result.output
+
+
+def test_explain_knows_what_collection_was_meant(app: Path) -> None:
+    assert "did you mean 'posts'?" in str(run("explain", "post", "read").exception)
+
+
+def test_rules_of_functions_are_tested_with_the_others(app: Path) -> None:
+    (app / "rules" / "_functions.yaml").write_text(
+        "f: {invoke: auth.uid in get('database.posts.' + request.data.post).readers}\n"
+        "/shop: {http: auth != null}\n"
+    )
+    tests = app / "rules" / "_functions.test.yaml"
+    tests.write_text(
+        "documents: {posts: [{_id: p1, readers: [u1]}]}\n"
+        "cases:\n"
+        "  - {as: {uid: u1}, do: call, function: f, data: {post: p1}, ok: true}\n"
+        "  - {as: {uid: u2}, do: call, function: f, data: {post: p1}, fails: PERMISSION_DENIED}\n"
+        "  - {as: null, do: http, function: /shop, fails: PERMISSION_DENIED}\n"
+        "  - {as: {uid: u1}, do: http, function: /shop, ok: true}\n"
+    )
+    result = run("test", str(tests))
+    assert result.exit_code == 0, result.output
+    assert "4 cases, 0 failed" in result.output
+    tests.write_text("cases: [{as: {uid: u1}, do: call, function: g, ok: true}]\n")
+    result = run("test", str(tests))
+    assert result.exit_code == 1
+    assert "failed with PERMISSION_DENIED" in result.output
+    tests.write_text("cases: [{as: null, do: call, ok: true}]\n")
+    assert "'call' needs a function's name" in str(run("test", str(tests)).exception)

@@ -13,7 +13,6 @@ import pytest
 from baas.cli import supervisor
 from baas.cli.supervisor import MOST_PAUSE, STEADY_SECONDS, Backoff, Supervisor, Worker
 from baas.cli.watch import Watch
-from baas.settings import Settings
 
 #: A worker in a few lines: its plan is Python, run with `ready` in sight.
 INTERPRETER = [sys.executable, "-c", "import sys; exec(sys.stdin.readline())"]
@@ -115,17 +114,16 @@ def test_one_that_does_not_stop_is_killed() -> None:
     assert started[0].process.returncode == -signal.SIGKILL
 
 
-def test_watched_are_the_manifest_and_functions_but_not_rules(tmp_path: Path) -> None:
-    (tmp_path / "functions").mkdir()
-    (tmp_path / "rules").mkdir()
-    watch = Watch(tmp_path, Settings())
+def test_watched_is_the_manifest_and_not_what_reloads_by_itself(tmp_path: Path) -> None:
+    for name in ("functions", "rules"):
+        (tmp_path / name).mkdir()
+    watch = Watch(tmp_path)
     assert not watch.changed()
     (tmp_path / "rules" / "notes.yaml").write_text("acl: PRIVATE\n")
-    assert not watch.changed()
     (tmp_path / "functions" / "hello.py").write_text("x = 1\n")
+    assert not watch.changed()
+    (tmp_path / "baas.yaml").write_text("app: {name: a}\n")
     assert watch.changed()
     assert not watch.changed()
-    (tmp_path / "functions" / "hello.py").unlink()
-    assert watch.changed()
-    (tmp_path / "baas.yaml").write_text("app: {name: a}\n")
+    (tmp_path / "baas.yaml").unlink()
     assert watch.changed()

@@ -26,6 +26,7 @@ from baas.functions.model import (
     WebhookTrigger,
 )
 from tests.support.functions import refused, released
+from tests.support.repository import ROOT
 
 NOTHING = "async def f(ctx, event): ...\n"
 
@@ -323,6 +324,8 @@ def test_mounts_know_asgi_from_wsgi() -> None:
 
 
 def test_decorators_keep_types_under_mypy_strict(tmp_path: Path) -> None:
+    """A user's file, and the sample app's."""
+    samples = ROOT / "functions"
     (tmp_path / "user.py").write_text(
         "from typing import assert_type\n"
         "from collections.abc import Coroutine\n"
@@ -344,9 +347,12 @@ def test_decorators_keep_types_under_mypy_strict(tmp_path: Path) -> None:
         "    raise fn.Error('GONE', status=410)\n"
     )
     done = subprocess.run(
-        [sys.executable, "-m", "mypy", "--strict", "--no-incremental", "user.py"],
+        [
+            *(sys.executable, "-m", "mypy", "--strict", "--no-incremental", "user.py"),
+            *map(str, sorted(samples.glob("*.py"))),
+        ],
         cwd=tmp_path,
-        env={"MYPYPATH": str(Path(__file__).parents[3]), "PATH": "/usr/bin:/bin"},
+        env={"MYPYPATH": f"{ROOT}:{samples}", "PATH": "/usr/bin:/bin"},
         capture_output=True,
         text=True,
         check=False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import Any
 
@@ -151,6 +152,35 @@ async def test_two_followers_at_once_add_each_job_once(app: Yard) -> None:
     while await second.step() or await first.step():
         pass
     assert await added(app) == 6
+
+
+@yard(POSTS)
+async def test_what_nobody_asks_for_is_passed_by_and_what_comes_after_is_not(app: Yard) -> None:
+    idle = follower(app)
+    idle.fit(None)
+    assert not idle.wanted
+    await app.insert("posts", {"_id": "before"})
+    await idle._pass_by(0)
+    assert not await idle.step()
+    primary = app.functions.registry.primary
+    assert primary is not None
+    idle.fit(primary.release)
+    await app.insert("posts", {"_id": "after"})
+    assert await idle.step()
+    assert await added(app) == 1
+
+
+@yard(POSTS)
+async def test_a_release_that_asks_ends_the_wait(app: Yard) -> None:
+    idle = follower(app)
+    idle.fit(None)
+    waiting = asyncio.ensure_future(idle._pass_by(3600))
+    await asyncio.sleep(0)
+    primary = app.functions.registry.primary
+    assert primary is not None
+    idle.fit(primary.release)
+    async with asyncio.timeout(10):
+        await waiting
 
 
 @yard(POSTS)

@@ -8,11 +8,12 @@ import threading
 import pytest
 
 from baas.errors import Code
+from baas.functions.isolation.threads import MAX_THREADS
 from baas.functions.limits import Busy, Slots
 from baas.functions.model import MAX_DEPTH
 from baas.schema.actor import Actor
 from tests.support.database import ANN, refused
-from tests.support.invoking import Shop, shop
+from tests.support.invoking import Shop, shop, until
 
 ADMIN = Actor(key="k1", trusted=True, scopes=("functions:write",), cache_key="k1")
 
@@ -158,9 +159,7 @@ async def test_a_thread_lingers_and_is_counted(shop: Shop) -> None:
     assert threads.lingering == 1
     handler = shop.functions.registry.releases()[0].functions["lingers"].handler
     handler.__globals__["release"].set()
-    async with asyncio.timeout(5):
-        while threads.lingering:
-            await asyncio.sleep(0.001)
+    await until(lambda: not threads.lingering)
 
 
 @shop(LIMITS)
@@ -316,9 +315,53 @@ async def test_fifty_first_calls_start_a_function_once(shop: Shop) -> None:
     assert await asyncio.gather(*(shop.call("number") for _ in range(50))) == [1] * 50
 
 
-@shop("@fn.event()\ndef where(ctx, event):\n    import threading\n    return threading.get_ident()\n")
+@shop(
+    "@fn.event()\ndef where(ctx, event):\n    import threading\n    return threading.get_ident()\n"
+)
 async def test_a_sync_function_runs_off_the_loop(shop: Shop) -> None:
     assert await shop.call("where") != threading.get_ident()
+
+
+@shop(
+    """
+    @fn.event(timeout=10)
+    def outer(ctx, event):
+        return ctx.call("inner")
+
+    @fn.event(timeout=10)
+    def inner(ctx, event):
+        return 1
+    """
+)
+async def test_plain_functions_that_wait_for_others_do_not_starve_them(shop: Shop) -> None:
+    answers = await asyncio.gather(*(shop.call("outer") for _ in range(MAX_THREADS)))
+    assert answers == [1] * MAX_THREADS
+
+
+@shop(
+    """
+    import threading
+    opened = threading.Event()
+    ended = threading.Event()
+    found = []
+
+    @fn.event(timeout=0.05)
+    def late(ctx, event):
+        opened.wait(20)
+        try:
+            with ctx.database.transaction() as tx:
+                tx.collection("posts").count()
+        except RuntimeError as fault:
+            found.append(str(fault))
+        ended.set()
+    """
+)
+async def test_a_thread_whose_call_has_ended_opens_no_transaction(shop: Shop) -> None:
+    await shop.problem("late")
+    names = shop.functions.registry.releases()[0].functions["late"].handler.__globals__
+    names["opened"].set()
+    await until(names["ended"].is_set)
+    assert names["found"] == ["the call has ended"]
 
 
 @shop('@fn.http("GET", "/page")\nasync def page(ctx, request):\n    return b"<p>"\n')

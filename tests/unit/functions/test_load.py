@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from baas.functions.bundle import (
     MAX_FILE_BYTES,
     make_bundle,
     read_bundle,
+    remove_copies,
     write_bundle,
 )
 from baas.functions.load import load_release, unload
@@ -36,12 +38,16 @@ def test_siblings_import_each_other_as_in_a_folder() -> None:
             import orders.prices as aliased
             import orders.prices
             from . import helpers as relative
+            from functions import helpers as by_folder
+            from functions.orders.prices import total
+            import functions.orders.taxes
             import json
 
             @fn.event()
             def all_ways():
                 import late
-                same = helpers is relative and prices is aliased is orders.prices
+                same = helpers is relative is by_folder and prices is aliased is orders.prices
+                same = same and total is prices.total and functions.orders.taxes.tax == 2
                 return [helpers.word, again, prices.total(), late.word, same, json.dumps(1)]
             """,
         "helpers.py": "word = 'hi'\n",
@@ -198,3 +204,14 @@ def test_a_copy_that_was_cut_short_is_made_again(tmp_path: Path) -> None:
     (folder / "a.py").write_text("")
     assert (write_bundle(bundle, tmp_path) / "a.py").read_bytes() == bundle.files["a.py"]
     assert [path.name for path in tmp_path.iterdir()] == [bundle.hash]
+
+
+def test_copies_of_forgotten_versions_go_after_a_while(tmp_path: Path) -> None:
+    kept, old, new = (bundle_of({"a.py": f"n = {n}"}) for n in range(3))
+    for bundle in (kept, old, new):
+        write_bundle(bundle, tmp_path)
+    for bundle in (kept, old):
+        os.utime(tmp_path / bundle.hash, (1, 1))
+    remove_copies(tmp_path, {kept.hash}, 60)
+    assert {path.name for path in tmp_path.iterdir()} == {kept.hash, new.hash}
+    remove_copies(tmp_path / "nowhere", set(), 60)

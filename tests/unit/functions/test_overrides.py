@@ -173,6 +173,31 @@ def test_layers_bring_middleware_to_the_groups_that_use_them_in_order() -> None:
         assert asyncio.run(run(release, "outside")) == 2
 
 
+def test_hooks_and_initializers_of_a_layer_are_for_its_groups_too() -> None:
+    files = {
+        "main.py": "from baas import fn\n@fn.event()\nasync def inside(ctx): ...\n"
+        "@fn.event()\nasync def outside(ctx): ...\n",
+        "_layers/one/setup.py": """
+            from baas import fn
+            ran = []
+            @fn.initializer
+            def ready(ctx): ran.append("initializer")
+            @fn.hook("function.before")
+            def early(stage): ran.append(stage.function)
+            """,
+    }
+    manifest = "services: {board: {functions: [inside], layers: [_layers/one]}}"
+
+    async def start(release: Release) -> None:
+        life = Lifecycle(release)
+        for spec in release.functions.values():
+            await life.prepare(spec, lambda _: None)
+
+    with released(files, manifest) as release:
+        asyncio.run(start(release))
+        assert release.initializers[0].run.__globals__["ran"] == ["inside", "initializer"]
+
+
 def test_packages_of_a_layer_are_on_the_path_of_the_release_alone() -> None:
     files = {
         "main.py": "from baas import fn\nimport dependency\n"
@@ -198,6 +223,9 @@ def test_packages_of_a_layer_are_on_the_path_of_the_release_alone() -> None:
         ("functions:\n  report: {isolation: prosess}", "did you mean 'process'?", 2, 23),
         ("functions:\n  report: {retries: lots}", "unknown preset 'lots'", 2, 21),
         ("functions:\n  report: {retries: {functon: {}}}", "functon", 2, 21),
+        ("functions:\n  report: {retries: {max_age: 0}}", "max_age is more than 0", 2, 21),
+        ("functions:\n  report: {retries: {system: {first: -1}}}", "first and cap are", 2, 21),
+        ("functions:\n  report: {idle_timeout: .nan}", "idle_timeout: a time is", 2, 26),
         ("functions:\n  report: {memory: 64MB}", "needs isolation: process", None, None),
         ("functions:\n  report: {env: [A]}", "a mapping of names to texts", 2, 17),
         ("functions:\n  report: {triggers: {off: [tmer]}}", "did you mean 'timer'?", 2, 28),

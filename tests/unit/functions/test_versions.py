@@ -111,7 +111,7 @@ def test_what_is_saved_in_the_folder_serves_and_can_be_taken_back(tmp_path: Path
         assert (gateway.say(), gateway.live) == (1, first)
         await gateway.releases.rollback(second)
         assert gateway.say() == 2
-        assert [info.hash for info in await gateway.versions.infos()] == [second, first]
+        assert [info.hash for info in await gateway.versions.newest()] == [second, first]
 
     with_gateway(tmp_path, work)
 
@@ -121,7 +121,7 @@ def test_the_same_content_is_the_same_version(tmp_path: Path) -> None:
         await gateway.releases.start()
         hashes = [await gateway.save(word) for word in (1, 2, 1)]
         assert hashes[0] == hashes[2] != hashes[1]
-        assert len(await gateway.versions.infos()) == 2
+        assert len(await gateway.versions.newest()) == 2
 
     with_gateway(tmp_path, work)
 
@@ -217,7 +217,7 @@ def test_a_deploy_reaches_the_other_gateways(tmp_path: Path) -> None:
             assert release.hash == bundle.hash
             assert await other.releases.follow()
             assert (one.say(), other.say()) == ("deployed", "deployed")
-            [info] = await other.versions.infos()
+            [info] = await other.versions.newest()
             assert (info.source, info.by, info.files) == ("deploy", "key1", 2)
             assert info.functions == ("say",)
             assert (await other.versions.bundle(bundle.hash)) == bundle
@@ -235,7 +235,7 @@ def test_a_deploy_that_does_not_load_changes_nothing(tmp_path: Path) -> None:
         with pytest.raises(ConfigurationError):
             await gateway.releases.deploy({"../main.py": b""}, {})
         assert gateway.say() == 1
-        assert len(await gateway.versions.infos()) == 1
+        assert len(await gateway.versions.newest()) == 1
 
     with_gateway(tmp_path, work)
 
@@ -303,7 +303,7 @@ def test_old_versions_go_with_the_contents_that_only_they_had(tmp_path: Path) ->
             gateway.clock.advance(1)
             bundle = bundle_of({"a.py": f"n = {number}", "shared.py": "shared"})
             await gateway.versions.save(bundle, (), source="deploy")
-        infos = await gateway.versions.infos()
+        infos = await gateway.versions.newest()
         assert len(infos) == KEEP_VERSIONS + 1
         assert infos[-1].hash == pinned.hash
         contents = [body async for body in gateway.versions._store.scan(FILES)]

@@ -120,3 +120,9 @@ def test_other_types_and_compression_are_refused(header: tuple[bytes, bytes]) ->
         check_json_type(exchange(header))
 
     assert caught.value.code is Code.UNSUPPORTED_MEDIA_TYPE
+
+
+def test_a_refused_type_names_the_header_to_add() -> None:
+    """What curl sends when it is told nothing is the first thing that strangers meet."""
+    with pytest.raises(Problem, match="curl: -H 'Content-Type: application/json'"):
+        check_json_type(exchange((b"content-type", b"application/x-www-form-urlencoded")))

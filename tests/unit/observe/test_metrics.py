@@ -75,3 +75,11 @@ def test_every_line_is_of_the_exposition_format() -> None:
             r'# (HELP|TYPE) [a-z_]+ .+|[a-z_]+(\{[a-z]+="[^"]*"(,[a-z]+="[^"]*")*\})? [-+0-9.e]+',
             line,
         ), line
+
+
+def test_a_table_has_a_line_for_each_of_its_series() -> None:
+    metrics = Metrics("1")
+    metrics.table("baas_calls_total", "Calls.", lambda: [('function="b"', 2), ('function="a"', 1)])
+    text = metrics.render().decode()
+    assert "# TYPE baas_calls_total counter" in text
+    assert 'baas_calls_total{function="a"} 1\nbaas_calls_total{function="b"} 2\n' in text

@@ -1,0 +1,107 @@
+"""Tencent Cloud SCF: `main_handler(event, context)`, both dicts.
+
+Sources: Tencent Cloud documents 583/9210 (input parameters: the members of context), 583/31927 and
+583/12513 (event of API Gateway with integrated requests and responses), 583/9708 (timer),
+583/17530 (CKafka). There is no account behind: ids of account and region are empty.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from baas.functions.context import Context
+from baas.functions.contracts.parts import (
+    REQUESTS,
+    memory_mb,
+    moment,
+    request_of,
+    seconds_text,
+)
+from baas.functions.model import FunctionSpec
+
+_STAGE = "release"
+
+
+def event_of(context: Context, event: Any) -> Any:
+    kind = context.trigger.kind
+    if kind in REQUESTS:
+        return _request(context, event)
+    if kind == "timer":
+        return {
+            "Type": "Timer",
+            "TriggerName": context.function,
+            "Time": seconds_text(moment(event, "time")),
+            "Message": _text(event.get("payload")),
+        }
+    if kind == "queue":
+        queue = context.trigger.details.get("queue", "")
+        return {"Records": [_record(queue, one, at) for at, one in enumerate(event["messages"])]}
+    return event
+
+
+def _request(context: Context, event: Any) -> dict[str, Any]:
+    request = request_of(context, event)
+    query = request.last_of_query
+    return {
+        "requestContext": {
+            "serviceId": "",
+            "path": request.route,
+            "httpMethod": request.method,
+            "requestId": context.requestId,
+            "identity": {},
+            "sourceIp": request.ip,
+            "stage": _STAGE,
+        },
+        "headers": request.headers,
+        "body": request.body or "",
+        "isBase64Encoded": request.is_base64,
+        "pathParameters": request.params,
+        "queryStringParameters": {},
+        "headerParameters": {},
+        "stageVariables": {"stage": _STAGE},
+        "path": request.path,
+        "queryString": query,
+        "httpMethod": request.method,
+    }
+
+
+def _record(queue: str, message: dict[str, Any], at: int) -> dict[str, Any]:
+    return {
+        "Ckafka": {
+            "topic": queue,
+            "partition": 0,
+            "offset": at,
+            "msgKey": message["id"],
+            "msgBody": _text(message["body"]),
+        }
+    }
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def context_of(context: Context, spec: FunctionSpec) -> dict[str, Any]:
+    environment = dict(context.config)
+    return {
+        "memory_limit_in_mb": memory_mb(spec),
+        "time_limit_in_ms": round(spec.timeout * 1000),
+        "request_id": context.requestId,
+        "environment": json.dumps(environment, ensure_ascii=False),
+        "environ": ";".join(f"{name}={value}" for name, value in environment.items()),
+        "function_version": spec.version,
+        "function_name": context.function,
+        "namespace": spec.group or "default",
+        "tencentcloud_region": "",
+        "tencentcloud_appid": "",
+        "tencentcloud_uin": "",
+    }
+
+
+def result_of(kind: str, returned: Any) -> Any:
+    """As returned: `{"isBase64Encoded", "statusCode", "headers", "body"}` for a request, any JSON
+    else."""
+    return returned.decode("utf-8", "replace") if isinstance(returned, bytes) else returned

@@ -1,0 +1,145 @@
+"""Functions that misbehave, seen from outside: the gateway goes on, and nothing outlives it."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from statistics import median
+
+import httpx
+import pytest
+
+from tests.support.gateway import Gateway, is_running, start_gateway, wait_until
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+
+SOURCE = """
+import ctypes, os, time
+from baas import fn
+
+@fn.event(isolation="process", timeout=1)
+def spin(ctx, event):
+    while True:
+        pass
+
+@fn.event(isolation="process", timeout=1)
+def hold(ctx, event):
+    ctypes.PyDLL(None).sleep(60)
+
+@fn.event(isolation="process", timeout=60)
+def hold_long(ctx, event):
+    open(event["pid"], "w").write(str(os.getpid()))
+    ctypes.PyDLL(None).sleep(60)
+
+@fn.event(isolation="process", memory="96MiB", timeout=20)
+def grow(ctx, event):
+    held = []
+    while True:
+        held.append(b"x" * 1_000_000)
+        time.sleep(0.001)
+
+@fn.event(isolation="process")
+def pid(ctx, event):
+    return os.getpid()
+
+@fn.event()
+async def hello(ctx, event):
+    ctx.log.warning("said hello", who=event.get("who"))
+    return "hello"
+
+@fn.event()
+async def block(ctx, event):
+    time.sleep(0.5)
+"""
+
+
+@pytest.fixture
+def gateway(tmp_path: Path) -> Iterator[Gateway]:
+    for name in ("functions", "rules"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "functions" / "main.py").write_text(SOURCE)
+    (tmp_path / "rules" / "_functions.yaml").write_text('"*": {invoke: true}\n')
+    running = start_gateway(tmp_path)
+    try:
+        yield running
+    finally:
+        with suppress(ProcessLookupError):
+            running.process.kill()
+        running.process.wait()
+        running.close()
+
+
+@pytest.mark.parametrize("name", ["spin", "hold"])
+def test_the_gateway_answers_while_a_function_is_killed_at_its_limit(
+    gateway: Gateway, name: str
+) -> None:
+    answers: list[httpx.Response] = []
+    caller = threading.Thread(target=lambda: answers.append(call(gateway, name)))
+    began = time.monotonic()
+    caller.start()
+    waits = []
+    while caller.is_alive():
+        sent = time.monotonic()
+        assert call(gateway, "hello").json() == "hello"
+        waits.append(time.monotonic() - sent)
+    caller.join()
+    assert (answers[0].status_code, answers[0].json()["code"]) == (504, "FUNCTION_TIMEOUT")
+    # Its second, and what starting a process may take on a busy machine.
+    assert 1 <= time.monotonic() - began < 8
+    assert len(waits) > 10
+    assert median(waits) < 0.2
+
+
+def test_a_function_that_eats_memory_is_ended_alone(gateway: Gateway) -> None:
+    answer = call(gateway, "grow")
+    assert (answer.status_code, answer.json()["code"]) == (500, "FUNCTION_FAILED")
+    assert "96 MiB" in answer.json()["detail"]
+    assert call(gateway, "hello").json() == "hello"
+
+
+def test_workers_end_with_the_gateway_even_when_it_is_killed(
+    gateway: Gateway, tmp_path: Path
+) -> None:
+    worker, held = call(gateway, "pid").json(), tmp_path / "pid.txt"
+    threading.Thread(
+        target=lambda: ignore(lambda: call(gateway, "hold_long", pid=str(held))), daemon=True
+    ).start()
+    wait_until(lambda: held.exists() and held.read_text())
+    pids = [worker, int(held.read_text())]
+    assert all(is_running(pid) for pid in pids)
+    gateway.process.kill()
+    wait_until(lambda: not any(is_running(pid) for pid in pids))
+
+
+def test_workers_end_when_the_gateway_is_stopped(gateway: Gateway) -> None:
+    worker = call(gateway, "pid").json()
+    assert gateway.stop() == 0
+    wait_until(lambda: not is_running(worker))
+    assert os.getpid() != worker
+
+
+def test_the_log_has_what_functions_say_and_who_blocks_the_loop(gateway: Gateway) -> None:
+    call(gateway, "hello", who="ann")
+    line = gateway.logged(message="said hello")
+    assert (line["function"], line["who"], line["level"]) == ("hello", "ann", "warning")
+    call(gateway, "block")
+    wait_until(lambda: "main.py:" in gateway.log_text())
+    (said,) = [one for one in gateway.log() if "blocks the event loop" in one["message"]]
+    assert "the function block blocks the event loop at main.py:" in said["message"]
+
+
+def call(gateway: Gateway, name: str, **event: str) -> httpx.Response:
+    """One call on a connection of its own, as it may be made from several threads."""
+    url = f"{gateway.url}/v1/functions/{name}"
+    with httpx.Client(trust_env=False, timeout=30) as client:
+        return client.post(url, json=event)
+
+
+def ignore(work: Callable[[], object]) -> None:
+    with suppress(httpx.HTTPError):
+        work()
