@@ -318,6 +318,37 @@ async def test_settings_of_the_gateway_are_not_in_a_worker_s_environment(shop: S
         del os.environ["BAAS_SERVER__SECRET"]
 
 
+RELEASE = """
+import asyncio, os
+from pathlib import Path
+
+@fn.event(isolation="process")
+async def version(ctx, event):
+    await asyncio.sleep(0.1)
+    return [{number}, os.getpid()]
+
+@fn.hook("close.after")
+def note(stage):
+    Path({marker!r}).write_text(str(os.getpid()))
+"""
+
+
+@shop()
+async def test_a_new_version_lets_calls_end_on_the_old_one_and_then_closes_it(shop: Shop) -> None:
+    marker = shop.folder / "closed"
+    shop.deploy(RELEASE.format(number=1, marker=str(marker)))
+    await shop.call("version")
+    under_way = asyncio.create_task(shop.call("version"))
+    await asyncio.sleep(0)
+    shop.deploy(RELEASE.format(number=2, marker=str(marker)))
+    assert (await shop.call("version"))[0] == 2
+    number, old = await under_way
+    assert number == 1
+    await until(marker.exists)
+    await gone(old)
+    assert marker.read_text() == str(old)
+
+
 @shop(LIMITS)
 async def test_no_worker_outlives_the_service(shop: Shop) -> None:
     await shop.call("waits", 1)
