@@ -102,6 +102,21 @@ async def test_a_call_that_is_given_up_ends_in_the_worker_too(shop: Shop) -> Non
     assert await shop.call("waits", 1) == pid
 
 
+@shop(LIMITS)
+async def test_calls_given_up_at_any_moment_leave_nothing_in_the_worker(shop: Shop) -> None:
+    await shop.call("waits", 1)
+    (worker,) = shop.functions.workers.workers()
+    for turns in range(12):
+        task = asyncio.create_task(shop.call("waits", turns % 2))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    await until(lambda: not worker.running)
+    assert worker.load == 0
+    assert shop.functions.workers.workers() == [worker]
+
+
 @pytest.mark.parametrize(("name", "kind"), [("grows", "Limit"), ("leaps", "MemoryError")])
 def test_memory_is_capped(name: str, kind: str) -> None:
     @shop(LIMITS)
