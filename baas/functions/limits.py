@@ -30,6 +30,10 @@ class Slots:
         self._queue: deque[asyncio.Future[None]] = deque()
 
     @property
+    def free(self) -> int:
+        return self._free
+
+    @property
     def waiting(self) -> int:
         return len(self._queue)
 
