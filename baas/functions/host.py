@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from itertools import count
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 from baas.errors import Code, Problem
 from baas.functions.context import Dispatch, Host
 from baas.functions.errors import Error
+from baas.functions.limits import Slots
 from baas.functions.model import Call, TriggerInfo
 from baas.ports.documents import DocumentReader, MaybeAwaitable, WriteInfo, resolve
 from baas.schema.actor import SERVER, Actor
@@ -51,7 +53,7 @@ class Kit:
         self.secrets: Final = secrets
         self.dispatch: Dispatch | None = None
         self.invoke: Callable[[Call], Awaitable[Value]]
-        self.snapshots: Final = asyncio.Semaphore(MAX_SNAPSHOTS)
+        self.snapshots: Final = Slots(MAX_SNAPSHOTS)
 
 
 class LocalHost:
@@ -83,12 +85,12 @@ class LocalHost:
         )
 
     async def begin(self) -> str:
-        await self._kit.snapshots.acquire()
+        await self._kit.snapshots.take(max(0.0, self._deadline - time.monotonic()))
         try:
             manager = self._kit.database.snapshot()
             reader = await manager.__aenter__()
         except BaseException:
-            self._kit.snapshots.release()
+            self._kit.snapshots.give()
             raise
         name = str(next(self._numbers))
         self._open[name] = (manager, reader)
@@ -100,7 +102,7 @@ class LocalHost:
     async def end(self, snapshot: str) -> None:
         found = self._open.pop(snapshot, None)
         if found is not None:
-            self._kit.snapshots.release()
+            self._kit.snapshots.give()
             await found[0].__aexit__(None, None, None)
 
     async def close(self) -> None:

@@ -150,6 +150,11 @@ class Invoker:
             known = self._slots[spec.name] = (spec, Slots(spec.concurrency))
         return known[1]
 
+    def free(self, function: str) -> int | None:
+        """How many more calls could run at once; None where nothing bounds them."""
+        known = self._slots.get(function)
+        return None if known is None else known[1].free
+
     # -- failing -----------------------------------------------------------------------------------
 
     def _failed(self, held: Held, recording: Recording, raised: BaseException) -> Problem:

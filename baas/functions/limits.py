@@ -30,6 +30,10 @@ class Slots:
         self._queue: deque[asyncio.Future[None]] = deque()
 
     @property
+    def free(self) -> int:
+        return self._free
+
+    @property
     def waiting(self) -> int:
         return len(self._queue)
 
@@ -49,7 +53,7 @@ class Slots:
             if turn.done() and not turn.cancelled():
                 # It was handed over in the same moment: pass it on.
                 self.give()
-            else:
+            elif turn in self._queue:  # `give` may have passed it over already
                 self._queue.remove(turn)
             if isinstance(reason, TimeoutError):
                 raise Busy() from None

@@ -79,6 +79,11 @@ class FunctionService:
     def dispatch(self, dispatch: Dispatch) -> None:
         self._kit.dispatch = dispatch
 
+    @property
+    def snapshots(self) -> int:
+        """How many more transactions of functions could be open at once."""
+        return self._kit.snapshots.free
+
     def measure(self, metrics: Metrics) -> None:
         """Makes known what /metrics shows of functions."""
         metrics.table(

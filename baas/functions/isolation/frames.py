@@ -35,7 +35,7 @@ _LENGTH: Final = 4
 MAX_FRAME: Final = 256 * 1024**2
 
 
-class _Frame(msgspec.Struct, frozen=True, tag_field="is", array_like=False):
+class _Frame(msgspec.Struct, frozen=True, tag_field="is"):
     pass
 
 

@@ -108,6 +108,11 @@ class WorkerProcess:
         """Calls under way, and those that wait for the start."""
         return self._taken
 
+    @property
+    def running(self) -> int:
+        """Calls that the worker has not yet said the end of."""
+        return len(self._calls)
+
     @contextmanager
     def taken(self) -> Iterator[None]:
         """Room for one call."""
@@ -209,10 +214,12 @@ class WorkerProcess:
         )
 
     def _overrun(self, number: int, running: _Running) -> None:
-        """The worker itself ends a call at its limit; that it did not says that it cannot."""
-        if running.done.done():
+        """The worker itself ends a call at its limit, or when it is given up; that it did not
+        says that it cannot."""
+        if number not in self._calls:
             return
-        running.done.set_exception(TimedOut(running.spec.timeout))
+        if not running.done.done():
+            running.done.set_exception(TimedOut(running.spec.timeout))
         self._end(number)
         self._leave()
 

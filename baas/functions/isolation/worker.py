@@ -72,6 +72,7 @@ class Worker:
             case frames.Run():
                 task = self._loop.create_task(self._run(frame.n, frame.call))
                 self._calls[frame.n] = task
+                task.add_done_callback(partial(self._over, frame.n))
             case frames.Answer():
                 self._answered(frame)
             case frames.Cancel():
@@ -157,6 +158,13 @@ class Worker:
             # What has not started well is not started again in the same process.
             spent = fault.result != "refused" and not run.life.is_ready(run.spec)
             self._done(n, run, None, fault, spent=spent)
+
+    def _over(self, n: int, task: asyncio.Task[None]) -> None:
+        """A call that was given up before its first step has not said so itself."""
+        if self._calls.pop(n, None) is not None:
+            self.channel.send(frames.Done(n, {}, None, failed("The call was given up.")))
+        if not task.cancelled() and (fault := task.exception()):
+            _log.error("a call ended in a fault of the worker", exc_info=fault)
 
     def _done(
         self, n: int, run: Run, result: Any, fault: Fault | None, *, spent: bool = False

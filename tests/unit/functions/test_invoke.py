@@ -243,6 +243,22 @@ def test_a_slot_given_to_one_who_has_left_goes_to_the_next() -> None:
     asyncio.run(play())
 
 
+def test_one_who_leaves_while_a_slot_comes_free_takes_nothing_along() -> None:
+    async def play() -> None:
+        slots = Slots(1)
+        await slots.take(1)
+        left = asyncio.create_task(slots.take(1))
+        stays = asyncio.create_task(slots.take(1))
+        await asyncio.sleep(0)
+        left.cancel()
+        slots.give()
+        with pytest.raises(asyncio.CancelledError):
+            await left
+        await stays
+
+    asyncio.run(play())
+
+
 @shop(
     """
     import asyncio

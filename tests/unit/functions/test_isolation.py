@@ -102,6 +102,21 @@ async def test_a_call_that_is_given_up_ends_in_the_worker_too(shop: Shop) -> Non
     assert await shop.call("waits", 1) == pid
 
 
+@shop(LIMITS)
+async def test_calls_given_up_at_any_moment_leave_nothing_in_the_worker(shop: Shop) -> None:
+    await shop.call("waits", 1)
+    (worker,) = shop.functions.workers.workers()
+    for turns in range(12):
+        task = asyncio.create_task(shop.call("waits", turns % 2))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    await until(lambda: not worker.running)
+    assert worker.load == 0
+    assert shop.functions.workers.workers() == [worker]
+
+
 @pytest.mark.parametrize(("name", "kind"), [("grows", "Limit"), ("leaps", "MemoryError")])
 def test_memory_is_capped(name: str, kind: str) -> None:
     @shop(LIMITS)
@@ -316,6 +331,37 @@ async def test_settings_of_the_gateway_are_not_in_a_worker_s_environment(shop: S
         assert await shop.call("environment") == []
     finally:
         del os.environ["BAAS_SERVER__SECRET"]
+
+
+RELEASE = """
+import asyncio, os
+from pathlib import Path
+
+@fn.event(isolation="process")
+async def version(ctx, event):
+    await asyncio.sleep(0.1)
+    return [{number}, os.getpid()]
+
+@fn.hook("close.after")
+def note(stage):
+    Path({marker!r}).write_text(str(os.getpid()))
+"""
+
+
+@shop()
+async def test_a_new_version_lets_calls_end_on_the_old_one_and_then_closes_it(shop: Shop) -> None:
+    marker = shop.folder / "closed"
+    shop.deploy(RELEASE.format(number=1, marker=str(marker)))
+    await shop.call("version")
+    under_way = asyncio.create_task(shop.call("version"))
+    await asyncio.sleep(0)
+    shop.deploy(RELEASE.format(number=2, marker=str(marker)))
+    assert (await shop.call("version"))[0] == 2
+    number, old = await under_way
+    assert number == 1
+    await until(marker.exists)
+    await gone(old)
+    assert marker.read_text() == str(old)
 
 
 @shop(LIMITS)
