@@ -20,7 +20,7 @@ from baas.gateway.route import Call, Endpoint
 from baas.storage.attributes import Checksums
 from baas.storage.bodies import (
     CompleteBody,
-    DeleteBody,
+    DeleteFilesBody,
     FileName,
     ListBody,
     SignBody,
@@ -183,7 +183,7 @@ async def complete_upload(call: Call) -> Answer:
 _NAME: Final = BodyDecoder(FileName)
 _LIST: Final = BodyDecoder(ListBody)
 _SIGN: Final = BodyDecoder(SignBody)
-_DELETE: Final = BodyDecoder(DeleteBody)
+_DELETE: Final = BodyDecoder(DeleteFilesBody)
 _TRANSFER: Final = BodyDecoder(TransferBody)
 
 

@@ -38,7 +38,7 @@ class ListBody(_Body, frozen=True, kw_only=True):
     after: str | None = None
 
 
-class DeleteBody(_Body, frozen=True, kw_only=True):
+class DeleteFilesBody(_Body, frozen=True, kw_only=True):
     files: Annotated[list[FileName], msgspec.Meta(min_length=1)]
 
 
@@ -124,7 +124,7 @@ class SignResult(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     detail: str | UnsetType = UNSET
 
 
-class DeleteAnswer(msgspec.Struct, frozen=True):
+class DeleteFilesAnswer(msgspec.Struct, frozen=True):
     files: list[FileResult]
 
 

@@ -15,7 +15,7 @@ from baas.settings import Settings
 from baas.storage.attributes import content_type_of, metadata_of
 from baas.storage.bodies import (
     MAX_ITEMS,
-    DeleteBody,
+    DeleteFilesBody,
     FileName,
     SignAnswer,
     SignBody,
@@ -85,7 +85,7 @@ class StorageService:
     def _named(self, name: str, where: str) -> str:
         return path_of(self.parts.app, name, where) if is_file_id(name) else check_path(name, where)
 
-    async def delete(self, body: DeleteBody, caller: Caller) -> bytes:
+    async def delete(self, body: DeleteFilesBody, caller: Caller) -> bytes:
         return await self.writing.delete(self._paths(list(body.files)), caller)
 
     # -- links ------------------------------------------------------------------------------------

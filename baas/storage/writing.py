@@ -13,7 +13,7 @@ from baas.ports.documents import Lookups, Step, resolve
 from baas.schema.filepath import file_id
 from baas.schema.values import Document, decode
 from baas.storage.attributes import Checksums
-from baas.storage.bodies import DeleteAnswer, FileResult
+from baas.storage.bodies import DeleteFilesAnswer, FileResult
 from baas.storage.commit import Committer, Plan, RowChange, over_quota
 from baas.storage.parts import Caller, Parts
 from baas.storage.rows import USAGE, file_of, new_row, usage_id
@@ -221,7 +221,7 @@ class Writing:
                     continue
                 rows[path] = RowChange(path=path, before=found, after=None, ask=ask)
                 results.append(FileResult(path=path, file_id=file_id(self._parts.app, path)))
-            return Plan(rows=tuple(rows.values()), answer=_encode(DeleteAnswer(results)))
+            return Plan(rows=tuple(rows.values()), answer=_encode(DeleteFilesAnswer(results)))
 
         return await self._committer.run(caller, plan)
 

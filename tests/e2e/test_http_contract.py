@@ -141,7 +141,7 @@ def test_another_method_is_405_and_names_the_right_one(
         "/v1/database/notes/find/more",
         "/v1//database/notes/find",
         "/v2/database/notes/find",
-        "/v1/storage/stat",
+        "/v1/storage/nothing",
         "/v1/functions",
         "/http/nothing",
         "/v1/realtime",
