@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from baas.cli.ruletests import run_tests
+from baas.functions.rules import load_function_rules
 from baas.rules.coverage import Coverage
 from baas.rules.load import load_rules
 from baas.rules.testing import find_tests
@@ -27,5 +28,5 @@ def test_every_case_passes(folder: Path) -> None:
     loaded = load_rules(folder)
     files = find_tests(folder)
     assert files
-    outcomes = asyncio.run(run_tests(loaded, files, Coverage(loaded)))
+    outcomes = asyncio.run(run_tests(loaded, files, Coverage(loaded), load_function_rules(folder)))
     assert [f"{o.case.file}:{o.case.line}: {o.fault}" for o in outcomes if o.fault] == []

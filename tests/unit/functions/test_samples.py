@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -47,7 +48,17 @@ def test_the_command_prints_json(name: str) -> None:
     result = CliRunner().invoke(main, ["fn", "event", name])
 
     assert result.exit_code == 0, result.output
-    assert json.loads(result.output) == sample(name)
+    assert _timeless(json.loads(result.output)) == _timeless(sample(name))
+
+
+def _timeless(event: Any) -> Any:
+    """Foreign requests carry the moment at which they were made."""
+    if isinstance(event, dict) and isinstance(event.get("requestContext"), dict):
+        context = {key: event["requestContext"][key] for key in event["requestContext"]}
+        for name in ("time", "timeEpoch"):
+            context.pop(name, None)
+        return {**event, "requestContext": context}
+    return event
 
 
 def test_the_command_lists_them_and_refuses_others() -> None:
