@@ -115,12 +115,20 @@ def on(
     prefix: str | None = None,
     suffix: str | None = None,
     batch: int | None = None,
+    ordered: bool | None = None,
     **options: Unpack[Options],
 ) -> Callable[[F], F]:
     """After something happened: `database.<collection>.<insert|update|delete|write>` (with
     `where`), `storage.<put|delete>` (with `prefix`, `suffix`), `auth.<signed_up|...>`,
-    `queue.<name>` (with `batch`), or an event of one's own, as `app.order.paid`."""
-    given = {"where": where, "prefix": prefix, "suffix": suffix, "batch": batch}
+    `queue.<name>` (with `batch`), or an event of one's own, as `app.order.paid`. `ordered`: what
+    happens to one document or file is told one after the other."""
+    given = {
+        "where": where,
+        "prefix": prefix,
+        "suffix": suffix,
+        "batch": batch,
+        "ordered": ordered,
+    }
     fields = {name: value for name, value in given.items() if value is not None}
     return _declare("on", {"type": type, **fields}, options)
 

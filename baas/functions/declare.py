@@ -25,6 +25,7 @@ from baas.functions.model import (
     EventTrigger,
     HttpTrigger,
     QueueTrigger,
+    StorageTrigger,
     TimerTrigger,
     Trigger,
     WebhookTrigger,
@@ -34,8 +35,10 @@ from baas.functions.routes import check_method, parse_pattern
 from baas.query.ast import ALWAYS
 from baas.query.limits import QueryLimits
 from baas.query.parse import parse_filter
+from baas.schema.filepath import fault_of
 
 MAX_BATCH: Final = 1000
+_PARTS: Final = {"prefix": "avatars/", "suffix": ".jpg"}
 _EPOCH: Final = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -110,8 +113,9 @@ def _allowed(names: tuple[str, ...]) -> str:
 def _document(rest: tuple[str, ...], fields: dict[str, Any]) -> Trigger:
     where = fields.get("where")
     operation: Any = rest[1]
+    ordered = _flag(fields, "ordered")
     if where is None:
-        return DocumentTrigger(collection=rest[0], operation=operation)
+        return DocumentTrigger(collection=rest[0], operation=operation, ordered=ordered)
     try:
         plain = msgspec.to_builtins(where)
         filter = parse_filter(plain, QueryLimits(), now_ms=0, path="where")
@@ -122,11 +126,37 @@ def _document(rest: tuple[str, ...], fields: dict[str, Any]) -> Trigger:
         operation=operation,
         where=filter if plain else ALWAYS,
         raw_where=plain,
+        ordered=ordered,
     )
 
 
 def _storage(rest: tuple[str, ...], fields: dict[str, Any]) -> Trigger:
-    raise ValueError("there is no storage service yet, so storage events never come")
+    operation: Any = rest[0]
+    return StorageTrigger(
+        operation=operation,
+        prefix=_path_part(fields, "prefix"),
+        suffix=_path_part(fields, "suffix"),
+        ordered=_flag(fields, "ordered"),
+    )
+
+
+def _path_part(fields: Mapping[str, Any], name: str) -> str:
+    """The beginning or end of paths. One that no path can have would never come."""
+    part = fields.get(name, "")
+    if not isinstance(part, str):
+        raise ValueError(f"{name} is a text like {_PARTS[name]!r}, not {part!r}")
+    outer = part.startswith("/") if name == "prefix" else part.endswith("/")
+    fault = fault_of(f"x{part.removesuffix('/')}") if part else None
+    if outer or fault:
+        raise ValueError(f"no path has the {name} {part!r}; one is {_PARTS[name]!r}")
+    return part
+
+
+def _flag(fields: Mapping[str, Any], name: str) -> bool:
+    value = fields.get(name, False)
+    if not isinstance(value, bool):
+        raise ValueError(f"{name} is true or false, not {value!r}")
+    return value
 
 
 def _auth(rest: tuple[str, ...], fields: dict[str, Any]) -> Trigger:
@@ -156,8 +186,8 @@ def _choice(what: str, given: Any, known: tuple[str, ...]) -> str:
 
 
 _SOURCES: Final[dict[str, tuple[Callable[..., Trigger], tuple[str, ...]]]] = {
-    "database": (_document, ("where",)),
-    "storage": (_storage, ("prefix", "suffix")),
+    "database": (_document, ("where", "ordered")),
+    "storage": (_storage, ("prefix", "suffix", "ordered")),
     "auth": (_auth, ()),
     "queue": (_queue, ("batch",)),
     "custom": (_custom, ()),

@@ -55,7 +55,13 @@ def queue_name(queue: str) -> str:
 
 
 def call_job(
-    call: Call, *, now_ms: int, policy: RetryPolicy, delay: float = 0.0, id: str | None = None
+    call: Call,
+    *,
+    now_ms: int,
+    policy: RetryPolicy,
+    delay: float = 0.0,
+    id: str | None = None,
+    ordering: str | None = None,
 ) -> NewJob:
     """The job that runs `call`; its id is the invocation's."""
     due = now_ms + round(delay * 1000)
@@ -66,6 +72,7 @@ def call_job(
         payload=msgspec.json.encode(msgspec.structs.replace(call, mode="async", deadline=None)),
         due_ms=due,
         expires_ms=due + round(policy.max_age * 1000),
+        ordering=ordering,
         owner=call.actor.uid,
         depth=call.depth,
     )

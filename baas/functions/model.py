@@ -66,20 +66,24 @@ class TimerTrigger(_Trigger, frozen=True, kw_only=True, tag="timer"):
 
 class DocumentTrigger(_Trigger, frozen=True, kw_only=True, tag="database"):
     """After a committed change. `operation`: insert, update, delete, or `write` for all three.
-    `where` is asked of the document after the change (before it, for a delete)."""
+    `where` is asked of the document after the change (before it, for a delete). `ordered`: events
+    of one document run one after the other, as they happened."""
 
     collection: str
     operation: Literal["insert", "update", "delete", "write"]
     where: Filter = ALWAYS
     raw_where: dict[str, Any] | None = None
+    ordered: bool = False
 
 
 class StorageTrigger(_Trigger, frozen=True, kw_only=True, tag="storage"):
-    """After a file was written (`put`) or deleted (`delete`)."""
+    """After a file was written (`put`) or deleted (`delete`) whose path begins and ends so.
+    `ordered`: events of one file run one after the other, as they happened."""
 
     operation: Literal["put", "delete"]
     prefix: str = ""
     suffix: str = ""
+    ordered: bool = False
 
 
 class AuthTrigger(_Trigger, frozen=True, kw_only=True, tag="auth"):

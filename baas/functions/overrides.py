@@ -31,7 +31,7 @@ _ADDED: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "event": ("", ()),
     "http": ("", ()),
     "timer": ("cron", ("tz", "missed", "payload")),
-    "on": ("type", ("where", "prefix", "suffix", "batch")),
+    "on": ("type", ("where", "prefix", "suffix", "batch", "ordered")),
     "before": ("type", ()),
     "webhook": ("path", ("secret", "scheme")),
 }

@@ -31,6 +31,16 @@ _POST: Final = {
     "_updateTime": _TIME,
 }
 
+_FILE: Final = {
+    "path": "avatars/u1/me.jpg",
+    "size": 48_213,
+    "contentType": "image/jpeg",
+    "hash": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    "openid": "u1",
+    "time": _TIME,
+    "actor": "u1",
+}
+
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True):
     """`kind` is the trigger's; `details` are `ctx.trigger.details`."""
@@ -117,6 +127,18 @@ _NATIVE: Final[dict[str, Sample]] = {
             "time": _TIME,
             "actor": "u1",
         },
+    ),
+    "storage.put": Sample(
+        what="a file that was written",
+        kind="storage",
+        event={**_FILE, "operation": "put"},
+        details={"operation": "put", "prefix": "avatars/"},
+    ),
+    "storage.delete": Sample(
+        what="a file that was deleted: what it was",
+        kind="storage",
+        event={**_FILE, "operation": "delete"},
+        details={"operation": "delete", "prefix": "avatars/"},
     ),
     "before.insert": Sample(
         what="a document about to be inserted",

@@ -120,7 +120,7 @@ class Committer:
         if not steps and once is None:
             return plan.answer
         steps = steps or (Check(collection=FILES, id="-", verify=lambda *_: None),)
-        result = await self._parts.store.write(steps, WriteInfo(actor=caller.actor.uid), once)
+        result = await self._parts.store.write(steps, caller.info, once)
         if result.replayed is not None:
             await self.release(_blobs(plan.rows, "after"))
             return result.replayed

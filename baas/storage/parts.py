@@ -11,7 +11,7 @@ from baas.clock import Clock
 from baas.errors import Code, FieldError, Problem
 from baas.guard import FileGuard, RequestFacts
 from baas.ports.blobs import BlobStore
-from baas.ports.documents import DocumentStore, Once, StepResult, resolve
+from baas.ports.documents import DocumentStore, Once, StepResult, WriteInfo, resolve
 from baas.schema.actor import Actor
 from baas.schema.filepath import check_path, path_of, row_id
 from baas.schema.values import Document, decode
@@ -30,11 +30,18 @@ class KeySource(Protocol):
 
 
 class Caller(msgspec.Struct, frozen=True):
-    """Who asks, from where, and the Idempotency-Key of the request."""
+    """Who asks, from where, and the Idempotency-Key of the request. `origin` is who is behind it
+    where that is not the actor: functions write with rights that are not their caller's."""
 
     actor: Actor
     ip: str = ""
     once: OnceFor | None = None
+    origin: WriteInfo | None = None
+
+    @property
+    def info(self) -> WriteInfo:
+        """For the change feed."""
+        return self.origin or WriteInfo(actor=self.actor.uid)
 
 
 class Parts:

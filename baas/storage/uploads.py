@@ -18,7 +18,6 @@ from baas.ports.documents import (
     Insert,
     Lookups,
     Outcome,
-    WriteInfo,
     resolve,
 )
 from baas.query.ast import Eq, Field
@@ -60,7 +59,7 @@ class Uploads:
             "expires": expires,
         }
         step = Insert(collection=UPLOADS, id=upload, document=document, body=encode(document))
-        await parts.store.write((step,), WriteInfo(actor=caller.actor.uid))
+        await parts.store.write((step,), caller.info)
         return UploadsAnswer(upload_id=upload, part_size=part_size, expires_at=expires)
 
     async def _check_open(self, openid: str | None) -> None:

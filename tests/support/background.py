@@ -27,7 +27,9 @@ from baas.ports.documents import resolve
 from baas.ports.jobs import Job, JobState
 from baas.schema.actor import NOBODY, Actor
 from baas.settings import Settings, parse_networks
+from baas.storage.rows import STORAGE_COLLECTIONS
 from tests.support.database import Bench
+from tests.support.files import storage_of
 from tests.support.functions import as_files, bundle_of
 
 LOOPBACK = parse_networks(("127.0.0.1",))
@@ -55,6 +57,7 @@ class Yard(Bench):
         self.clock = clock
         self.folder = folder
         self.secrets = Secrets()
+        self.storage = storage_of(store, folder, clock)
         self.functions = FunctionService(store, self.service, clock, secrets=self.secrets)
         self.background = Background(
             store,
@@ -68,13 +71,16 @@ class Yard(Bench):
         self.functions.dispatch = self.background
 
     async def start(self) -> None:
-        await self.store.declare({**AUTH_COLLECTIONS, **RECORD_COLLECTIONS})
+        collections = {**AUTH_COLLECTIONS, **RECORD_COLLECTIONS, **STORAGE_COLLECTIONS}
+        await self.store.declare(collections)
+        await self.storage.start()
         await self.functions.start()
         await self.background.prepare()
 
     async def stop(self) -> None:
         await self.background.stop()
         await self.functions.stop()
+        await self.storage.stop()
 
     def deploy(self, source: str, manifest: str = "") -> Release:
         """Puts one `main.py` with NOTE above it in force."""

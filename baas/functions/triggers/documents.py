@@ -1,4 +1,4 @@
-"""Documents that were changed, and accounts: the change feed, followed by one gateway at a time.
+"""Changes of documents, files and accounts: the feed, followed by one gateway at a time.
 
 The feed's cursor is kept by the job queue and moves in the same step that adds the jobs of what
 lies behind it: so no event is lost and none counts twice, whoever dies when.
@@ -11,13 +11,14 @@ import hashlib
 import logging
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeAlias
 
 from baas.clock import Clock
 from baas.errors import Problem
 from baas.functions.destinations import call_job
 from baas.functions.model import Call, DocumentTrigger, FunctionSpec, Release, TriggerInfo
 from baas.functions.triggers.auth import AuthEvents
+from baas.functions.triggers.storage import StorageEvents
 from baas.ports.changes import ChangeEvent, ChangeFeed, CursorTooOld
 from baas.ports.documents import MaybeAwaitable, resolve
 from baas.ports.jobs import JobQueue, NewJob
@@ -35,6 +36,9 @@ LEAD_SECONDS: Final = 60.0
 _LOOK_SECONDS: Final = 1.0
 #: A cursor with nothing to do behind it is written down this often, in events.
 _SAVE_EVERY: Final = 2_000
+#: A function, what it is called with, and whether that waits for the one before it of the same
+#: document or file.
+Wanted: TypeAlias = tuple[FunctionSpec, Call, bool]
 
 
 class Source(Protocol):
@@ -54,6 +58,7 @@ class Follower:
         self._jobs = jobs
         self._clock = clock
         self._auth = AuthEvents(source.get)
+        self._files = StorageEvents()
         self._triggers: dict[str, list[tuple[FunctionSpec, DocumentTrigger]]] = {}
         #: Where the mark is, and how far this gateway has read.
         self._saved: str | None = None
@@ -67,12 +72,13 @@ class Follower:
         for spec, trigger in [] if release is None else release.with_trigger(DocumentTrigger):
             self._triggers.setdefault(trigger.collection, []).append((spec, trigger))
         self._auth.fit(release)
+        self._files.fit(release)
         self._fitted.set()
 
     @property
     def wanted(self) -> bool:
         """Whether any function in force asks for what the feed tells."""
-        return bool(self._triggers) or self._auth.wanted
+        return bool(self._triggers) or self._auth.wanted or self._files.wanted
 
     def start(self) -> None:
         self._task = asyncio.get_running_loop().create_task(self._run(), name="baas-follower")
@@ -181,25 +187,34 @@ class Follower:
         found: list[NewJob] = []
         for event in events:
             try:
-                calls = [*self._calls(event), *await self._auth.calls(event)]
+                wanted = await self._wanted(event)
             except Problem:
                 raise  # the store cannot answer now: the same events again, later
             except Exception:
                 # One event that cannot be told of must not keep all that follow from being told.
                 _log.exception("the triggers of %s were not run", event.cursor)
                 continue
-            found.extend(self._job(spec, call, event) for spec, call in calls)
+            found.extend(self._job(*one, event) for one in wanted)
         return found
 
-    def _calls(self, event: ChangeEvent) -> list[tuple[FunctionSpec, Call]]:
-        triggers = self._triggers.get(event.collection, ())
-        found = ((spec, _call(spec, trigger, event)) for spec, trigger in triggers)
-        return [(spec, call) for spec, call in found if call is not None]
+    async def _wanted(self, event: ChangeEvent) -> list[Wanted]:
+        accounts = [(spec, call, False) for spec, call in await self._auth.calls(event)]
+        return [*self._documents(event), *self._files.calls(event), *accounts]
 
-    def _job(self, spec: FunctionSpec, call: Call, event: ChangeEvent) -> NewJob:
+    def _documents(self, event: ChangeEvent) -> list[Wanted]:
+        triggers = self._triggers.get(event.collection, ())
+        found = ((spec, _call(spec, trigger, event), trigger.ordered) for spec, trigger in triggers)
+        return [(spec, call, ordered) for spec, call, ordered in found if call is not None]
+
+    def _job(self, spec: FunctionSpec, call: Call, ordered: bool, event: ChangeEvent) -> NewJob:
         text = f"{event.cursor}\0{spec.name}\0{call.trigger.kind}\0{call.trigger.details}"
-        id = f"feed-{hashlib.sha256(text.encode()).hexdigest()[:40]}"
-        return call_job(call, now_ms=self._clock.now_ms(), policy=spec.retries, id=id)
+        return call_job(
+            call,
+            now_ms=self._clock.now_ms(),
+            policy=spec.retries,
+            id=f"feed-{hashlib.sha256(text.encode()).hexdigest()[:40]}",
+            ordering=f"{spec.name}\0{event.collection}\0{event.id}" if ordered else None,
+        )
 
 
 def _call(spec: FunctionSpec, trigger: DocumentTrigger, event: ChangeEvent) -> Call | None:

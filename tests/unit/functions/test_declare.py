@@ -188,7 +188,6 @@ def test_a_functions_file_can_be_imported_without_a_gateway() -> None:
         ('@fn.on("auth.signed_upp")', "did you mean 'signed_up'?"),
         ('@fn.on("queue.mails", batch=0)', "a batch is 1 to"),
         ('@fn.on("queue.two.words")', "queue.<name>"),
-        ('@fn.on("storage.put")', "no storage service yet"),
         ('@fn.on("oneword")', "unknown event type 'oneword'"),
         ('@fn.before("database.posts.find")', "unknown operation 'find'"),
         ('@fn.before("auth.signed_up")', "database.<collection>.<operation> only"),

@@ -28,7 +28,7 @@ def test_a_native_sample_is_what_its_trigger_s_type_takes(name: str) -> None:
 
 
 def test_there_is_one_for_each_kind_that_can_fire() -> None:
-    without = {"storage", "webhook"}  # no storage yet; a webhook is a request
+    without = {"webhook"}  # it is a request
     assert {SAMPLES[name].kind for name in NATIVE} == set(TRIGGER_KINDS) - without
 
 
