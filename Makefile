@@ -60,4 +60,6 @@ $(VENV)/.run: pyproject.toml | $(VENV)/bin/python
 $(VENV)/.test: pyproject.toml | $(VENV)/bin/python
 	@echo "Installing baas and what its tests need into $(VENV) (once; about two minutes) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test,dev]'
+	@echo "Building the S3 servers that the tests talk to (once, with Go; some three minutes) ..."
+	@$(BIN)/python scripts/s3servers.py
 	@touch $@ $(VENV)/.run

@@ -22,6 +22,7 @@ from baas.auth.service import AuthService
 from baas.clock import Clock, SystemClock
 from baas.database.service import DatabaseService
 from baas.engines.local.store import LocalBlobs
+from baas.engines.s3.store import S3Blobs
 from baas.engines.sqlite.store import SqliteStore
 from baas.functions.background import Background
 from baas.functions.logs import Logs, Tail
@@ -39,6 +40,7 @@ from baas.gateway.services import Functions, RateLimits, Services
 from baas.guard import FileGuard, RuleGuard
 from baas.observe.logs import DescriptorSink, LoggingBridge, LogWriter, install, uninstall
 from baas.observe.metrics import Metrics
+from baas.ports.blobs import BlobStore
 from baas.reload import RuleWatcher
 from baas.rules.load import load_rules
 from baas.rules.model import RuleBook
@@ -130,7 +132,7 @@ class App:
         self.file_guard: Final = FileGuard(self._rules.storage)
         self.storage: Final = StorageService(
             self.store,
-            LocalBlobs(self.data_folder / STORAGE_FOLDER),
+            blob_store(self.data_folder, settings),
             self.file_guard,
             settings,
             clock,
@@ -269,6 +271,13 @@ def build(
     """
     writer = logs or _log_writer(settings.observe)
     return App(folder, settings, clock or SystemClock(), writer, shared=shared)
+
+
+def blob_store(data_folder: Path, settings: Settings) -> BlobStore:
+    """The store of files' bytes, not yet started. ConfigurationError for its settings."""
+    if settings.storage.engine == "s3":
+        return S3Blobs(settings.storage)
+    return LocalBlobs(data_folder / STORAGE_FOLDER)
 
 
 def guest_store(folder: Path, settings: Settings) -> SqliteStore:

@@ -229,6 +229,44 @@ class StorageSettings(_Section, frozen=True):
     upload_hours: _Count = 24
     """How long an upload in parts may take; then what came of it is removed."""
 
+    engine: Literal["local", "s3"] = "local"
+    """Where the bytes are kept: `local` below the data folder, `s3` in a bucket."""
+
+    s3_endpoint: str = ""
+    """Address of the S3 store, such as `https://s3.example.com`."""
+
+    s3_bucket: str = ""
+    """The bucket. It has to be there, and should be private."""
+
+    s3_region: str = ""
+    """Region of the bucket; empty: the store is asked."""
+
+    s3_prefix: str = ""
+    """What the names of all objects begin with, for a bucket that others use too."""
+
+    s3_access_key: str = ""
+    """Access key. Best from the environment: `BAAS_STORAGE__S3_ACCESS_KEY`."""
+
+    s3_secret_key: str = ""
+    """Secret key. Best from the environment: `BAAS_STORAGE__S3_SECRET_KEY`."""
+
+    s3_addressing: Literal["auto", "path", "virtual"] = "auto"
+    """How a bucket is addressed: in the path, as a host name, or as the endpoint is known to
+    want it."""
+
+    s3_links: Literal["direct", "gateway"] = "direct"
+    """What `sign` gives: links straight to the store, or links to the gateway, for a store that
+    clients cannot reach."""
+
+    s3_public_endpoint: str = ""
+    """Address of the store in links, where clients know it by another one."""
+
+    s3_connections: Annotated[int, msgspec.Meta(ge=1, le=128)] = 8
+    """Requests to the store that one gateway process runs at once; each may hold 8 MiB."""
+
+    s3_timeout: Annotated[float, msgspec.Meta(gt=0)] = 30.0
+    """Seconds that the store may be silent; then the request is tried again."""
+
 
 class JobSettings(_Section, frozen=True):
     """`jobs`: what functions do asynchronously."""

@@ -20,6 +20,8 @@ KEY_PATTERN: Final = re.compile(r"[0-9a-f]{40}", re.ASCII)
 #: Of unfinished uploads, likewise made by the server.
 UPLOAD_PATTERN: Final = re.compile(r"[0-9a-f]{48}", re.ASCII)
 MAX_PARTS: Final = 10_000
+#: What engines read, write and hand over at a time: worth a thread's time, and little memory.
+CHUNK_BYTES: Final = 256 * 1024
 
 
 def new_key() -> str:
@@ -57,6 +59,28 @@ class Listed(msgspec.Struct, frozen=True):
     modified_ms: int
 
 
+class UploadForm(msgspec.Struct, frozen=True):
+    """Leave to send the bytes of an upload straight to the store: a multipart form to `url`, with
+    these `fields` first and the bytes as `file` last."""
+
+    url: str
+    fields: dict[str, str]
+
+
+async def gathered(data: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """In pieces of `CHUNK_BYTES` or a little more."""
+    waiting: list[bytes] = []
+    size = 0
+    async for piece in data:
+        waiting.append(piece)
+        size += len(piece)
+        if size >= CHUNK_BYTES:
+            yield b"".join(waiting)
+            waiting, size = [], 0
+    if size:
+        yield b"".join(waiting)
+
+
 class BlobReader(Protocol):
     """An open blob, or a range of one. A blob that is deleted meanwhile is read to its end."""
 
@@ -72,7 +96,17 @@ class BlobReader(Protocol):
 class BlobStore(Protocol):
     """The whole port. Memory is bounded whatever the size; nothing blocks the event loop."""
 
-    def start(self) -> Awaitable[None]: ...
+    def start(self) -> Awaitable[None]:
+        """ConfigurationError, naming the setting, where blobs could not be kept."""
+        ...
+
+    def close(self) -> Awaitable[None]:
+        """Lets go of what it holds; safe twice, and without a start."""
+        ...
+
+    def check(self) -> Awaitable[None]:
+        """Problem(UNAVAILABLE) unless blobs can be reached now. For /readyz; cheap."""
+        ...
 
     def put(self, key: str, data: AsyncIterator[bytes]) -> Awaitable[Digest]:
         """Stores `data` whole under a new key; done means durable. What `data` raises passes
@@ -117,4 +151,21 @@ class BlobStore(Protocol):
     def sweep(self, before_ms: int) -> Awaitable[int]:
         """Removes what writers that died left half written, untouched since `before_ms`; how
         many there were."""
+        ...
+
+    # -- links straight to the store --------------------------------------------------------------
+
+    def link_to_read(
+        self, key: str, *, seconds: int, content_type: str, disposition: str
+    ) -> str | None:
+        """A URL that reads the blob for so long, sent with that type and Content-Disposition;
+        None where the engine has no address of its own. Whether there is such a blob is not
+        looked at. No request is made."""
+        ...
+
+    def form_to_send(
+        self, upload: str, *, size: int, content_type: str, seconds: int
+    ) -> UploadForm | None:
+        """A form that stores part 1 of the upload: that type, exactly `size` bytes. None where
+        the engine takes no such form, or none so large. No request is made."""
         ...

@@ -61,6 +61,7 @@ class StorageService:
 
     async def stop(self) -> None:
         await self.sweeper.stop()
+        await self.parts.blobs.close()
 
     def wanted(self, path: str, content_type: str | None, metadata: Any, caller: Caller) -> Wanted:
         """A file that the caller wants to be; INVALID_ARGUMENT, LIMIT_EXCEEDED."""

@@ -13,11 +13,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 from io import BufferedReader
 from pathlib import Path
-from typing import IO, Final
+from typing import IO
 
-from baas.ports.blobs import Digest, Listed
-
-CHUNK_BYTES: Final = 256 * 1024
+from baas.ports.blobs import CHUNK_BYTES, Digest, Listed
 
 
 class Aside:

@@ -11,6 +11,7 @@ path can come from outside whatever the caller does wrong.
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from io import BufferedReader
@@ -19,8 +20,10 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from baas.engines.local import files
-from baas.engines.local.files import CHUNK_BYTES, Aside
+from baas.engines.local.files import Aside
+from baas.errors import Code, Problem
 from baas.ports.blobs import (
+    CHUNK_BYTES,
     KEY_PATTERN,
     MAX_PARTS,
     UPLOAD_PATTERN,
@@ -28,6 +31,8 @@ from baas.ports.blobs import (
     Digest,
     Listed,
     Part,
+    UploadForm,
+    gathered,
 )
 
 T = TypeVar("T")
@@ -48,6 +53,13 @@ class LocalBlobs:
     def _make_folders(self) -> None:
         for folder in (self._blobs, self._uploads, self._aside):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    async def close(self) -> None:
+        """Nothing is held between calls."""
+
+    async def check(self) -> None:
+        if not await asyncio.to_thread(os.access, self._aside, os.W_OK | os.X_OK):
+            raise Problem(Code.UNAVAILABLE, "Stored files cannot be reached now.", retry_after=5)
 
     # -- whole blobs ------------------------------------------------------------------------------
 
@@ -109,12 +121,24 @@ class LocalBlobs:
     async def sweep(self, before_ms: int) -> int:
         return await asyncio.to_thread(files.sweep, self._aside, before_ms)
 
+    # -- links: a folder has no address ------------------------------------------------------------
+
+    def link_to_read(
+        self, key: str, *, seconds: int, content_type: str, disposition: str
+    ) -> str | None:
+        return None
+
+    def form_to_send(
+        self, upload: str, *, size: int, content_type: str, seconds: int
+    ) -> UploadForm | None:
+        return None
+
     # -- within -----------------------------------------------------------------------------------
 
     async def _write(self, target: Path, data: AsyncIterator[bytes]) -> Digest:
         aside = await asyncio.to_thread(Aside, self._aside)
         try:
-            async for piece in _gathered(data):
+            async for piece in gathered(data):
                 await asyncio.to_thread(aside.write, piece)
             return await asyncio.to_thread(aside.place, target)
         except BaseException:
@@ -151,20 +175,6 @@ class LocalReader:
 
     async def close(self) -> None:
         self._file.close()
-
-
-async def _gathered(data: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """In pieces worth a thread's time."""
-    waiting: list[bytes] = []
-    size = 0
-    async for piece in data:
-        waiting.append(piece)
-        size += len(piece)
-        if size >= CHUNK_BYTES:
-            yield b"".join(waiting)
-            waiting, size = [], 0
-    if size:
-        yield b"".join(waiting)
 
 
 async def _in_threads(items: Iterator[T]) -> AsyncIterator[T]:

@@ -1,0 +1,1 @@
+"""Blobs as objects of any store that speaks S3."""
