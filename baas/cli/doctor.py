@@ -64,6 +64,7 @@ def examine(folder: Path, data: Path | None) -> Iterator[Finding]:
         lambda: _folder(place),
         lambda: _space(place),
         lambda: _secret(place, settings),
+        lambda: _files(place, settings),
         lambda: _port(settings, in_use=_in_use(place)),
     )
     for check in checks:
@@ -143,6 +144,26 @@ def _secret(place: Path, settings: Settings) -> Finding:
     if path.stat().st_mode & _OTHERS:
         return Finding("fault", f"secret: others may read {path}: chmod 600 {path}")
     return Finding("ok", f"secret: {path}")
+
+
+def _files(place: Path, settings: Settings) -> Finding:
+    """An S3 store is asked for its bucket; nothing is written to it."""
+    import asyncio
+
+    from baas.app import blob_store
+
+    async def reach() -> None:
+        blobs = blob_store(place, settings)
+        try:
+            await blobs.start()
+        finally:
+            await blobs.close()
+
+    storage = settings.storage
+    if storage.engine == "local":
+        return Finding("ok", "files: below the data folder")
+    asyncio.run(reach())
+    return Finding("ok", f"files: bucket {storage.s3_bucket} at {storage.s3_endpoint}")
 
 
 def _port(settings: Settings, *, in_use: bool) -> Finding:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator
 from typing import Final
-from urllib.parse import quote
 
 from baas.auth.scopes import require_scope
 from baas.errors import Code, Problem
@@ -23,15 +22,10 @@ from baas.schema.values import Document
 from baas.storage.links import read_signature
 from baas.storage.parts import Caller
 from baas.storage.reading import Opened
-from baas.storage.rows import etag_of
+from baas.storage.rows import disposition_of, etag_of
 
 PREFIX: Final = "/v1/storage/files/"
 _ATTEMPTS: Final = 5
-#: Shown in place. Everything else, known to run scripts or not, is an attachment.
-_SHOWN: Final = frozenset(
-    ("image/png", "image/jpeg", "image/gif", "image/webp", "image/avif", "image/bmp", "text/plain")
-)
-_SHOWN_KINDS: Final = ("audio/", "video/")
 _IMAGE_FIELDS: Final = ("w", "h", "fit", "format", "q")
 _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})", re.ASCII)
 
@@ -80,7 +74,7 @@ def _answer(
         _type_of(found.row),
         *_caching(found, now_ms),
         (b"accept-ranges", b"bytes"),
-        (b"content-disposition", disposition_of(found.row)),
+        (b"content-disposition", disposition_of(found.row).encode()),
         # Opened by itself, it is an origin of its own and loads nothing.
         (b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'; sandbox"),
         (b"cross-origin-resource-policy", b"cross-origin"),
@@ -121,13 +115,6 @@ def _caching(found: Opened, now_ms: int) -> tuple[Header, ...]:
         (b"cache-control", control.encode()),
         (b"vary", b"Authorization"),
     )
-
-
-def disposition_of(row: Document) -> bytes:
-    kind = row["contentType"].partition(";")[0].strip()
-    shown = kind in _SHOWN or kind.startswith(_SHOWN_KINDS)
-    name = quote(row["path"].rpartition("/")[2], safe="")
-    return f"{'inline' if shown else 'attachment'}; filename*=UTF-8''{name}".encode()
 
 
 def _range(exchange: Exchange, row: Document) -> tuple[int, int, int]:

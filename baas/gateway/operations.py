@@ -41,10 +41,12 @@ async def healthz(call: Call) -> Answer:
 
 
 async def readyz(call: Call) -> Answer:
-    """The store answers; UNAVAILABLE otherwise, without saying why to strangers."""
+    """Both stores answer, that of documents and that of files' bytes; UNAVAILABLE otherwise,
+    without saying why to strangers."""
     try:
         async with asyncio.timeout(READY_SECONDS):
             await resolve(call.services.store.ping())
+            await call.services.storage.check()
     except (TimeoutError, OSError):
         raise Problem(Code.UNAVAILABLE, "The store does not answer.", retry_after=1) from None
     return Answer(b'{"status":"ok"}', 200, (JSON, _NO_STORE))

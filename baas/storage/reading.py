@@ -22,7 +22,7 @@ from baas.storage.bodies import File, ListAnswer, ListBody, SignItem, SignResult
 from baas.storage.cursors import ListCursors, binding_of
 from baas.storage.links import READ, Links, Signature, file_address
 from baas.storage.parts import Caller, Parts
-from baas.storage.rows import FILES, file_of
+from baas.storage.rows import FILES, disposition_of, file_of
 
 log = logging.getLogger("baas.storage")
 
@@ -141,11 +141,19 @@ class Reading:
         """A link to a file that the caller may read now."""
         row = await self.row(path, caller)
         expires = self._parts.clock.now_ms() // 1000 + item.expires
-        query = self._links.query(READ, path, row["generation"], expires)
+        url = self._parts.blobs.link_to_read(
+            row["blob"],
+            seconds=item.expires,
+            content_type=row["contentType"],
+            disposition=disposition_of(row),
+        )
+        if url is None:
+            query = self._links.query(READ, path, row["generation"], expires)
+            url = f"{base}{file_address(path)}?{query}"
         return SignResult(
             path=path,
             file_id=file_of(self._parts.app, row).file_id,
-            url=f"{base}{file_address(path)}?{query}",
+            url=url,
             expires_at=date_from_ms(expires * 1000),
         )
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from hashlib import blake2b, sha256
 from typing import Final
+from urllib.parse import quote
 
 from baas.ids import new_id
 from baas.schema.filepath import file_id, row_id
@@ -21,6 +22,12 @@ from baas.storage.bodies import File
 FILES: Final = "_files"
 UPLOADS: Final = "_uploads"
 USAGE: Final = "_file_usage"
+
+#: Shown in place. Everything else, known to run scripts or not, is an attachment.
+_SHOWN: Final = frozenset(
+    ("image/png", "image/jpeg", "image/gif", "image/webp", "image/avif", "image/bmp", "text/plain")
+)
+_SHOWN_KINDS: Final = ("audio/", "video/")
 
 
 def _by(name: str) -> IndexSpec:
@@ -78,6 +85,14 @@ def etag_of(row: Document) -> str:
     """Of what a download sends: the bytes and their type."""
     seen = f"{row['hash']} {row['contentType']}".encode()
     return f'"{blake2b(seen, digest_size=16).hexdigest()}"'
+
+
+def disposition_of(row: Document) -> str:
+    """Content-Disposition of what is sent: what could run in a browser is saved, not shown."""
+    kind = row["contentType"].partition(";")[0].strip()
+    shown = kind in _SHOWN or kind.startswith(_SHOWN_KINDS)
+    name = quote(row["path"].rpartition("/")[2], safe="")
+    return f"{'inline' if shown else 'attachment'}; filename*=UTF-8''{name}"
 
 
 def usage_id(openid: str) -> str:

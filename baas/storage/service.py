@@ -7,7 +7,7 @@ from typing import Any, Final
 from baas.clock import Clock
 from baas.errors import Code, Problem, invalid
 from baas.guard import FileGuard
-from baas.ports.blobs import BlobStore
+from baas.ports.blobs import BlobStore, UploadForm
 from baas.ports.documents import DocumentStore
 from baas.schema.filepath import check_path, file_id, is_file_id, path_of
 from baas.schema.values import date_from_ms
@@ -63,6 +63,10 @@ class StorageService:
         await self.sweeper.stop()
         await self.parts.blobs.close()
 
+    async def check(self) -> None:
+        """Problem(UNAVAILABLE) unless the bytes of files can be reached now."""
+        await self.parts.blobs.check()
+
     def wanted(self, path: str, content_type: str | None, metadata: Any, caller: Caller) -> Wanted:
         """A file that the caller wants to be; INVALID_ARGUMENT, LIMIT_EXCEEDED."""
         parts = self.parts
@@ -108,23 +112,33 @@ class StorageService:
     async def _sign(self, path: str, item: SignItem, caller: Caller, base: str) -> SignResult:
         if item.operation == "read":
             return await self.reading.sign(path, item, caller, base)
+        return await self._sign_upload(path, item, caller, base)
+
+    async def _sign_upload(
+        self, path: str, item: SignItem, caller: Caller, base: str
+    ) -> SignResult:
+        """An upload whose one part anybody may send who has the link: to the store itself where
+        it takes such forms, else to this gateway. The link dies with the upload at the latest."""
         assert item.size is not None
-        if item.size > self.parts.settings.part_bytes:
-            raise Problem(
-                Code.PAYLOAD_TOO_LARGE,
-                f"A link takes {self.parts.settings.part_bytes} bytes; use /v1/storage/uploads.",
-            )
         wanted = self.wanted(path, item.content_type, item.metadata, caller)
-        begun = await self.uploads.begin(wanted, item.size, caller)
+        begun = await self.uploads.begin(wanted, item.size, caller, whole=True)
         expires = self.parts.clock.now_ms() // 1000 + item.expires
-        query = self._links.query(UPLOAD, begun.upload_id, "", expires)
+        form = self.parts.blobs.form_to_send(
+            begun.upload_id,
+            size=item.size,
+            content_type=wanted.content_type,
+            seconds=item.expires,
+        )
+        if form is None:
+            query = self._links.query(UPLOAD, begun.upload_id, "", expires)
+            form = UploadForm(f"{base}{part_address(begun.upload_id, 1)}?{query}", {})
         return SignResult(
             path=path,
             file_id=self.file_id(path),
             upload_id=begun.upload_id,
-            url=f"{base}{part_address(begun.upload_id, 1)}?{query}",
+            url=form.url,
             method="POST",
-            fields={},
+            fields=form.fields,
             expires_at=date_from_ms(expires * 1000),
         )
 

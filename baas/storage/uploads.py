@@ -40,11 +40,15 @@ class Uploads:
         self._committer = committer
         self._links = links
 
-    async def begin(self, wanted: Wanted, size: int, caller: Caller) -> UploadsAnswer:
-        """A new upload; the rule is asked now and again when it is completed."""
+    async def begin(
+        self, wanted: Wanted, size: int, caller: Caller, *, whole: bool = False
+    ) -> UploadsAnswer:
+        """A new upload; the rule is asked now and again when it is completed. `whole`: its one
+        part may be the file."""
         parts = self._parts
         await self._writing.admit(wanted, (size,), caller)
-        part_size = max(parts.settings.part_bytes, -(-size // MAX_PARTS))
+        least = size if whole else -(-size // MAX_PARTS)
+        part_size = max(parts.settings.part_bytes, least)
         await self._check_open(wanted.openid)
         upload = new_upload()
         expires = date_from_ms(parts.clock.now_ms() + parts.settings.upload_hours * _HOUR_MS)
