@@ -25,6 +25,7 @@ from baas.engines.local.store import LocalBlobs
 from baas.engines.s3.store import S3Blobs
 from baas.engines.sqlite.store import SqliteStore
 from baas.functions.background import Background
+from baas.functions.filehost import Files
 from baas.functions.logs import Logs, Tail
 from baas.functions.once import Once
 from baas.functions.records import RECORD_COLLECTIONS
@@ -138,6 +139,7 @@ class App:
             clock,
             secret,
         )
+        self.functions.files = Files(self.storage, settings.server.public_url)
         self.watcher: Final = RuleWatcher(
             self.rules_folder, Rules.load, self.put_in_force, self.metrics, self._rules.revision
         )

@@ -17,6 +17,7 @@ import msgspec
 
 from baas.errors import Code, Problem
 from baas.functions.clients import Database, Queue
+from baas.functions.files import Storage
 from baas.functions.model import Call, TriggerInfo
 from baas.functions.values import to_wire
 from baas.ports.documents import MaybeAwaitable
@@ -104,6 +105,15 @@ class Host(Protocol):
 
     def commit(self, body: bytes, as_caller: bool) -> Awaitable[bytes]:
         """The body of a database transaction."""
+        ...
+
+    def storage(
+        self, verb: str, argument: bytes, as_caller: bool, stream: str | None
+    ) -> Awaitable[bytes]:
+        """`stat list sign delete copy move`: body and answer as in the protocol. `open` and
+        `create` (JSON, see `filehost`) begin a stream, told as `{"stream": name, "file"?}`, and
+        `close` ends it: `read` gives the next piece, empty at the end; `write` takes one, `commit`
+        makes the file and gives it."""
         ...
 
     def call(self, name: str, event: Value) -> Awaitable[Value]: ...
@@ -282,8 +292,9 @@ class Context:
         return Queue(self._settings.host, self._settings.settle)
 
     @property
-    def storage(self) -> Any:
-        raise Problem(Code.NOT_SUPPORTED, "There is no storage service in this version.")
+    def storage(self) -> Storage:
+        """With server rights: no rule applies. `as_caller()` has one that obeys them."""
+        return Storage(self._settings.host, self._as_caller, self._settings.settle)
 
     @property
     def push(self) -> Any:

@@ -21,6 +21,7 @@ from baas.schema.values import Value
 if TYPE_CHECKING:
     # Worker processes use this module, and not the service.
     from baas.database.service import DatabaseService
+    from baas.functions.filehost import CallFiles, Files
 
 T = TypeVar("T")
 
@@ -46,20 +47,22 @@ MAX_SNAPSHOTS: Final = 64
 
 
 class Kit:
-    """What calls reach. `invoke` is the invoker's; `dispatch` None where nothing is durable yet."""
+    """What calls reach. `invoke` is the invoker's; `dispatch` is None where nothing is durable yet,
+    `files` where there is no storage service."""
 
     def __init__(self, database: DatabaseService, secrets: SecretSource) -> None:
         self.database: Final = database
         self.secrets: Final = secrets
         self.dispatch: Dispatch | None = None
+        self.files: Files | None = None
         self.invoke: Callable[[Call], Awaitable[Value]]
         self.snapshots: Final = Slots(MAX_SNAPSHOTS)
 
 
 class LocalHost:
-    """One call's way to the kit. `close` lets go of snapshots it left open."""
+    """One call's way to the kit. `close` lets go of snapshots and files it left open."""
 
-    __slots__ = ("_call", "_deadline", "_kit", "_numbers", "_open", "ended")
+    __slots__ = ("_call", "_deadline", "_files", "_kit", "_numbers", "_open", "ended")
 
     def __init__(self, kit: Kit, call: Call, deadline: float) -> None:
         self._kit = kit
@@ -70,11 +73,12 @@ class LocalHost:
         self.ended = False
         self._open: dict[str, tuple[AbstractAsyncContextManager[DocumentReader], DocumentReader]]
         self._open = {}
+        self._files: CallFiles | None = None
 
     @property
     def is_open(self) -> bool:
-        """Whether the call has left a snapshot open."""
-        return bool(self._open)
+        """Whether the call has left a snapshot or a file open."""
+        return bool(self._open) or (self._files is not None and self._files.is_open)
 
     def database(
         self, verb: str, collection: str, body: bytes, as_caller: bool, snapshot: str | None
@@ -107,6 +111,8 @@ class LocalHost:
 
     async def close(self) -> None:
         async with AsyncExitStack() as stack:
+            if self._files is not None:
+                stack.push_async_callback(self._files.close)
             for name in list(self._open):
                 stack.push_async_callback(self.end, name)
 
@@ -114,6 +120,20 @@ class LocalHost:
         return await self._kit.database.commit(
             body, self._actor(as_caller), self._call.ip, self._origin()
         )
+
+    async def storage(
+        self, verb: str, argument: bytes, as_caller: bool, stream: str | None
+    ) -> bytes:
+        if self._files is None:
+            self._files = self._call_files()
+        return await self._files.use(verb, argument, self._actor(as_caller), stream)
+
+    def _call_files(self) -> CallFiles:
+        if self._kit.files is None:
+            raise Problem(Code.NOT_SUPPORTED, "There is no storage behind this gateway.")
+        if self.ended:
+            raise Problem(Code.UNAVAILABLE, "The call has ended.")
+        return self._kit.files.of_call(self._call.ip, self._origin(), self._deadline)
 
     async def call(self, name: str, event: Value) -> Value:
         try:
@@ -200,6 +220,11 @@ class ThreadHost:
 
     def commit(self, body: bytes, as_caller: bool) -> Awaitable[bytes]:
         return self._there(lambda host: host.commit(body, as_caller))
+
+    def storage(
+        self, verb: str, argument: bytes, as_caller: bool, stream: str | None
+    ) -> Awaitable[bytes]:
+        return self._there(lambda host: host.storage(verb, argument, as_caller, stream))
 
     def call(self, name: str, event: Value) -> Awaitable[Value]:
         return self._there(lambda host: host.call(name, event))

@@ -14,6 +14,7 @@ from baas.database.service import DatabaseService
 from baas.functions.before import FunctionHooks
 from baas.functions.blocking import Watch
 from baas.functions.context import Dispatch
+from baas.functions.filehost import Files
 from baas.functions.host import Kit, NoSecrets, SecretSource
 from baas.functions.invoke import Invoker
 from baas.functions.isolation.pool import Pools
@@ -78,6 +79,15 @@ class FunctionService:
     @dispatch.setter
     def dispatch(self, dispatch: Dispatch) -> None:
         self._kit.dispatch = dispatch
+
+    @property
+    def files(self) -> Files | None:
+        """The files that functions work with; None where there is no storage service."""
+        return self._kit.files
+
+    @files.setter
+    def files(self, files: Files) -> None:
+        self._kit.files = files
 
     @property
     def snapshots(self) -> int:

@@ -17,6 +17,7 @@ from baas.clock import ManualClock
 from baas.engines.sqlite.store import SqliteStore
 from baas.functions.background import Background
 from baas.functions.bundle import write_bundle
+from baas.functions.filehost import Files
 from baas.functions.load import load_release
 from baas.functions.model import Call, Release
 from baas.functions.outbound import Guarded
@@ -69,6 +70,7 @@ class Yard(Bench):
             Guarded(allowed=LOOPBACK),
         )
         self.functions.dispatch = self.background
+        self.functions.files = Files(self.storage, "https://files.example")
 
     async def start(self) -> None:
         collections = {**AUTH_COLLECTIONS, **RECORD_COLLECTIONS, **STORAGE_COLLECTIONS}

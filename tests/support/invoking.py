@@ -13,6 +13,7 @@ from baas.clock import SystemClock
 from baas.engines.sqlite.store import SqliteStore
 from baas.errors import Problem
 from baas.functions.bundle import write_bundle
+from baas.functions.filehost import Files
 from baas.functions.load import load_release
 from baas.functions.model import Call, Release, TriggerInfo
 from baas.functions.records import FAILURES, INVOCATIONS, RECORD_COLLECTIONS
@@ -20,7 +21,9 @@ from baas.functions.registry import LIVE, Alias, Weighted
 from baas.functions.service import FunctionService
 from baas.schema.actor import NOBODY, Actor
 from baas.settings import LimitSettings, Settings
+from baas.storage.rows import STORAGE_COLLECTIONS
 from tests.support.database import POSTS, Bench, book_of
+from tests.support.files import storage_of
 from tests.support.functions import HEAD, as_files, bundle_of
 
 __all__ = ["HEAD", "Shop", "shop", "until"]
@@ -55,11 +58,13 @@ class Shop(Bench):
         self.folder = folder
         self.secrets = FixedSecrets()
         self.functions = FunctionService(store, self.service, clock, secrets=self.secrets)
+        self.storage = storage_of(store, folder, clock)
+        self.functions.files = Files(self.storage, "https://files.example/")
 
     async def load(self, rules: dict[str, str]) -> None:
         book = book_of(rules)
         specs = {name: one.spec for name, one in book.collections.items()}
-        await self.store.declare({**specs, **RECORD_COLLECTIONS})
+        await self.store.declare({**specs, **RECORD_COLLECTIONS, **STORAGE_COLLECTIONS})
         self.guard.book = book
 
     def deploy(self, files: dict[str, str] | str, manifest: str = "") -> Release:
@@ -128,10 +133,12 @@ async def _play(
         bench = Shop(store, Path(folder))
         try:
             await bench.load({"posts": POSTS} if rules is None else rules)
+            await bench.storage.start()
             await bench.functions.start()
             if source:
                 bench.deploy(source, manifest)
             await test(bench, **arguments)
         finally:
             await bench.functions.stop()
+            await bench.storage.stop()
             await store.close()

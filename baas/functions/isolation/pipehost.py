@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from baas.errors import Problem
 from baas.functions.context import Host
 from baas.functions.errors import Error
-from baas.functions.outcome import Fault
+from baas.functions.outcome import Fault, failed
 from baas.ports.documents import MaybeAwaitable, resolve
 from baas.schema.values import Value
 
+_log: Final = logging.getLogger("baas.functions")
 #: Asks the gateway for one method of a call's host.
 AskGateway: TypeAlias = Callable[[str, tuple[Any, ...]], Awaitable[Any]]
 
@@ -36,6 +38,11 @@ class PipeHost:
     def commit(self, body: bytes, as_caller: bool) -> Awaitable[bytes]:
         return self._ask("commit", (body, as_caller))
 
+    def storage(
+        self, verb: str, argument: bytes, as_caller: bool, stream: str | None
+    ) -> Awaitable[bytes]:
+        return self._ask("storage", (verb, argument, as_caller, stream))
+
     def call(self, name: str, event: Value) -> Awaitable[Value]:
         return self._ask("call", (name, event))
 
@@ -50,7 +57,9 @@ class PipeHost:
 
 
 #: What a worker may ask for.
-_METHODS = frozenset(("database", "begin", "end", "commit", "call", "enqueue", "emit", "send"))
+_METHODS = frozenset(
+    ("database", "begin", "end", "commit", "storage", "call", "enqueue", "emit", "send")
+)
 
 
 async def answer(host: Host, method: str, arguments: tuple[Any, ...]) -> tuple[Any, Fault | None]:
@@ -77,6 +86,9 @@ async def answer(host: Host, method: str, arguments: tuple[Any, ...]) -> tuple[A
             errors=problem.errors,
             retry_after=problem.retry_after,
         )
+    except Exception as fault:  # a worker that is not answered would wait to its limit
+        _log.exception("what a function asked of the kit failed")
+        return None, failed(f"{type(fault).__name__}: {fault}")
 
 
 def raised_by(fault: Fault) -> Exception:

@@ -179,12 +179,13 @@ class Worker:
 
     # -- the gateway -------------------------------------------------------------------------------
 
-    def _ask(self, n: int, method: str, arguments: tuple[Any, ...]) -> asyncio.Future[Any]:
+    async def _ask(self, n: int, method: str, arguments: tuple[Any, ...]) -> Any:
+        """A coroutine, so that whatever thread asks, it is the loop's that writes to the pipe."""
         number = next(self._numbers)
         answer: asyncio.Future[Any] = self._loop.create_future()
         self.channel.send(frames.Ask(number, n, method, arguments))
         self._asked[number] = answer
-        return answer
+        return await answer
 
     def _answered(self, frame: frames.Answer) -> None:
         answer = self._asked.pop(frame.ask)
