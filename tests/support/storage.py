@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+
 import msgspec
 
 from tests.support.app import Harness, Reply
@@ -90,8 +92,16 @@ def uid_of(app: Harness, token: str) -> str:
 
 def blobs_of(app: Harness) -> list[str]:
     """The keys of every blob that is kept."""
-    folder = app.app.data_folder / "storage" / "blobs"
-    return sorted(path.name for path in folder.glob("*/*"))
+
+    async def listing() -> list[str]:
+        return sorted([found.key async for found in app.app.storage.parts.blobs.listing()])
+
+    return app.run(listing())
+
+
+async def pieces(*given: bytes) -> AsyncIterator[bytes]:
+    for piece in given:
+        yield piece
 
 
 def rows_of(app: Harness) -> list[dict[str, object]]:

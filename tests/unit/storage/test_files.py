@@ -4,22 +4,30 @@ from __future__ import annotations
 
 import hashlib
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from baas.ports.blobs import new_key, new_upload
 from baas.settings import LimitSettings, Settings, StorageSettings
 from tests.support.app import Harness, running_app
 from tests.support.gateway import write_app
-from tests.support.storage import APP, blobs_of, download, rows_of, uid_of, upload
+from tests.support.s3 import Server, server_names
+from tests.support.storage import APP, blobs_of, download, pieces, rows_of, uid_of, upload
 
 _OFF = LimitSettings(rate_auth="off", rate_read="off", rate_write="off")
 
 
-@pytest.fixture
-def app(tmp_path: Path) -> Iterator[Harness]:
-    with running_app(write_app(tmp_path, APP)) as harness:
+@pytest.fixture(params=("local", *server_names()[:1]))
+def app(
+    request: pytest.FixtureRequest, tmp_path: Path, s3_servers: Callable[[str], Server]
+) -> Iterator[Harness]:
+    """On the local disk, and on S3 through the gateway: nothing here may tell which."""
+    storage = StorageSettings()
+    if request.param != "local":
+        storage = s3_servers(request.param).settings(s3_links="gateway")
+    with running_app(write_app(tmp_path, APP), Settings(limits=_OFF, storage=storage)) as harness:
         yield harness
 
 
@@ -419,14 +427,11 @@ def test_the_sweep_takes_what_nobody_refers_to(app: Harness, token: str) -> None
     upload(app, "shelf/a", b"kept", token)
     id = begin(app, token, "shelf/b", 3)["uploadId"]
     send(app, id, 1, b"abc", token)
-    storage = app.app.storage
-    folder = app.app.data_folder / "storage"
-    (folder / "blobs" / "ab").mkdir()
-    (folder / "blobs" / "ab" / ("ab" * 20)).write_bytes(b"orphan")
-    (folder / "uploads" / ("c" * 48)).mkdir()
-    (folder / "aside" / "half").write_bytes(b"half")
+    storage, blobs = app.app.storage, app.app.storage.parts.blobs
+    app.run(blobs.put(new_key(), pieces(b"orphan")))
+    app.run(blobs.put_part(new_upload(), 1, pieces(b"of no upload")))
 
     assert app.run(storage.sweeper.run_once(0)) == 0
-    assert app.run(storage.sweeper.run_once(2**50)) == 3
+    assert app.run(storage.sweeper.run_once(2**50)) == 2
     assert download(app, "shelf/a").body == b"kept"
     assert app.post(f"/v1/storage/uploads/{id}/complete", {}, token).status == 200
