@@ -57,12 +57,13 @@ def test_decorators_and_types_it_names_exist_and_all_are_named() -> None:
         "Backoff",
         "Options",
         "QueueMessage",
-        "StorageEvent",
         "Transaction",
     }
 
 
-@pytest.mark.parametrize("kind", ["database", "timer", "auth", "queue", "custom", "http", "before"])
+@pytest.mark.parametrize(
+    "kind", ["database", "storage", "timer", "auth", "queue", "custom", "http", "before"]
+)
 def test_the_fields_of_events_are_those_of_the_structs(kind: str) -> None:
     struct = events.EVENT_TYPES[kind]
     line = next(one for one in PAGE.splitlines() if f"`fn.{struct.__name__}`: " in one)
@@ -81,7 +82,7 @@ def test_every_name_there_is_stands_on_the_page(names: tuple[str, ...]) -> None:
 def test_the_kinds_that_can_be_switched_off_are_those_there_are() -> None:
     comment = re.search(r"# kinds: (.*); or all", PAGE)
     assert comment is not None
-    assert set(comment[1].split()) == set(TRIGGER_KINDS) - {"storage"}
+    assert set(comment[1].split()) == set(TRIGGER_KINDS)
 
 
 def test_limits_are_those_of_the_source() -> None:
