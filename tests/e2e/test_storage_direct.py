@@ -65,8 +65,8 @@ def test_a_link_leads_to_the_store_and_reads_ranges(
     assert browser.get(signed["url"]).content == b"0123456789"
     part = browser.get(signed["url"], headers={"range": "bytes=2-4"})
     assert (part.status_code, part.content) == (206, b"234")
-    for other in (signed["url"].replace("X-Amz-Expires=900", "X-Amz-Expires=9000"),):
-        assert browser.get(other).status_code == 403
+    longer = signed["url"].replace("X-Amz-Expires=900", "X-Amz-Expires=9000")
+    assert browser.get(longer).status_code == 403
     assert browser.put(signed["url"], content=b"mine").status_code == 403
     assert browser.delete(signed["url"]).status_code == 403
 
@@ -105,7 +105,7 @@ def test_a_link_asks_no_rule_again_and_ends_in_time(
 def test_a_link_is_to_bytes_and_ends_with_them(
     app: Harness, token: str, browser: httpx.Client
 ) -> None:
-    """Unlike the gateway's, which is to a file: a move takes nothing from it, a replacement does."""
+    """Unlike the gateway's, which is to a file: a move leaves it, a replacement ends it."""
     upload(app, "shelf/x", b"one", token)
     first = sign(app, None, "shelf/x")["url"]
     app.post("/v1/storage/move", {"from": "shelf/x", "to": "shelf/y"}, token)

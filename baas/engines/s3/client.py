@@ -36,7 +36,7 @@ _FAULTS: Final = {
     "NoSuchBucket": "storage.s3_bucket: there is no bucket of this name; make it first",
     "InvalidBucketName": "storage.s3_bucket: this is no bucket's name",
     "InvalidAccessKeyId": "storage.s3_access_key: the store does not know this key",
-    "InvalidAccessKey": "storage.s3_access_key: the store does not know this key",
+    "XAdminUserNotFound": "storage.s3_access_key: the store does not know this key",  # versitygw
     "SignatureDoesNotMatch": "storage.s3_secret_key: does not belong to storage.s3_access_key",
     "AccessDenied": (
         "storage.s3_access_key: this key may not list storage.s3_bucket; it needs to list the"
