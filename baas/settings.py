@@ -268,6 +268,36 @@ class StorageSettings(_Section, frozen=True):
     """Seconds that the store may be silent; then the request is tried again."""
 
 
+class PushSettings(_Section, frozen=True):
+    """`push`: live queries, channels and presence. Limits are per connection unless they say
+    otherwise."""
+
+    watches: _Count = 100
+    """Live queries that may be open."""
+
+    channels: _Count = 100
+    """Channels that may be joined."""
+
+    rate_frames: str = "600/10s"
+    """Frames that the client may send; beyond, the connection ends with 4429."""
+
+    frame_bytes: _Count = 256 * 1024
+    """Largest frame that a client may send."""
+
+    buffer_bytes: _Count = 1024**2
+    """Bytes that may wait for a client to read them; then data is held back and made up for by
+    `resync`."""
+
+    sockets: _Count = 20_000
+    """Most connections of one gateway process."""
+
+    sockets_per_address: _Count = 1000
+    """The same from one address."""
+
+    sockets_per_user: _Count = 100
+    """The same of one user."""
+
+
 class JobSettings(_Section, frozen=True):
     """`jobs`: what functions do asynchronously."""
 
@@ -306,6 +336,7 @@ class Settings(_Section, frozen=True):
     auth: AuthSettings = AuthSettings()
     storage: StorageSettings = StorageSettings()
     limits: LimitSettings = LimitSettings()
+    push: PushSettings = PushSettings()
     jobs: JobSettings = JobSettings()
     observe: ObserveSettings = ObserveSettings()
 
@@ -359,6 +390,7 @@ _CHECKS: Final[dict[tuple[str, str], Callable[[Any], object]]] = {
     ("limits", "rate_password"): parse_rate,
     ("limits", "rate_read"): parse_rate,
     ("limits", "rate_write"): parse_rate,
+    ("push", "rate_frames"): parse_rate,
 }
 
 _SECTIONS: Final[dict[str, type[_Section]]] = {

@@ -33,6 +33,21 @@ CACHE_ENTRIES: Final = 20_000
 MAX_HEADER: Final = 4096
 
 
+class Identity(msgspec.Struct, frozen=True, kw_only=True):
+    """Who is behind an open connection, and until when (seconds since 1970; None: for ever).
+
+    `behind` are the documents it rests on, as (collection, id): when one changes, ask
+    `identify_again`.
+    """
+
+    actor: Actor
+    expires: float | None = None
+    behind: tuple[tuple[str, str], ...] = ()
+    _token: str = ""
+    _claims: AccessClaims | None = None
+    _kid: str = ""
+
+
 class _Entry:
     """A caller. `owner` is a uid or an admin key's id; `behind` the documents it was made of."""
 
@@ -136,6 +151,37 @@ class Authenticator:
         if user is None or user["disabled"]:
             raise not_found("There is no such user.")
         return actor_of(user, user["loginType"], None)
+
+    async def identify(self, token: str | None) -> Identity:
+        """For a connection that stays open: as `authenticate`, of the token alone, and nothing is
+        remembered here."""
+        if token is None:
+            return Identity(actor=NOBODY)
+        token = _bearer(f"Bearer {token}")
+        if token.startswith(PREFIX):
+            entry = await self._admin_key(token, None)
+            return Identity(actor=entry.actor, behind=((ADMIN_KEYS, entry.owner),), _token=token)
+        await self._keys.refresh()
+        claims, kid = self._tokens.verify(token)
+        entry = self._user_entry(claims, await self._documents(claims))
+        behind = ((SESSIONS, claims.sid), (USERS, claims.sub))
+        return Identity(
+            actor=entry.actor, expires=claims.exp, behind=behind, _claims=claims, _kid=kid
+        )
+
+    async def identify_again(self, identity: Identity) -> Identity:
+        """The same token, with what its documents say now; whether it has expired is the caller's
+        to see. UNAUTHENTICATED where session, account or key are gone."""
+        claims = identity._claims
+        if claims is None:
+            return await self.identify(identity._token) if identity._token else identity
+        await self._keys.refresh()
+        if not self._keys.accepts(identity._kid):
+            raise bad_token()
+        entry = self._user_entry(claims, await self._documents(claims))
+        if entry.actor == identity.actor:
+            return identity
+        return msgspec.structs.replace(identity, actor=entry.actor)
 
     async def _identify(self, header: str) -> Actor:
         token = _bearer(header)

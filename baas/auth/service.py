@@ -11,7 +11,7 @@ from collections.abc import Awaitable
 from baas.auth import bodies
 from baas.auth.accounts import Accounts, Opened
 from baas.auth.admin_keys import AdminKeys
-from baas.auth.authenticate import ActorCache, Authenticator
+from baas.auth.authenticate import ActorCache, Authenticator, Identity
 from baas.auth.bodies import ClientFacts
 from baas.auth.changes import AccountChanges
 from baas.auth.directory import UserDirectory
@@ -82,6 +82,14 @@ class AuthService:
     def actor_of(self, uid: str) -> Awaitable[Actor]:
         """See `Authenticator.actor_of`. It has no admin key's scopes: prefer authenticate_as."""
         return self._callers.actor_of(uid)
+
+    def identify(self, token: str | None) -> Awaitable[Identity]:
+        """See `Authenticator.identify`: for connections that stay open."""
+        return self._callers.identify(token)
+
+    def identify_again(self, identity: Identity) -> Awaitable[Identity]:
+        """See `Authenticator.identify_again`."""
+        return self._callers.identify_again(identity)
 
     async def jwks(self) -> dict[str, list[dict[str, str]]]:
         """For `/.well-known/jwks.json`; may be cached for a minute."""

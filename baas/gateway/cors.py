@@ -46,6 +46,14 @@ class Cors:
             return ((b"access-control-allow-origin", origin), _EXPOSED, _VARY)
         return (_VARY,)
 
+    def allows(self, exchange: Exchange) -> bool:
+        """Whether the page that this comes from may open a socket, for which browsers make no
+        preflight: an open origin, the gateway's own pages, or no browser at all."""
+        origin = exchange.headers.get(b"origin")
+        if self._any or origin is None or origin in self._origins:
+            return True
+        return origin.partition(b"://")[2] == exchange.headers.get(b"host")
+
     def preflight(self, exchange: Exchange) -> Answer | None:
         """The answer to a preflight of an open path; None where the request is not one.
 

@@ -102,7 +102,27 @@ def encode_frame(type: str, **members: Any) -> bytes:
     return _encode({"type": type, **{k: v for k, v in members.items() if v is not msgspec.UNSET}})
 
 
-def error_frame(problem: Problem, id: str | None = None) -> bytes:
-    """`error {id?, code, detail}`."""
-    named = msgspec.UNSET if id is None else id
-    return encode_frame("error", id=named, code=problem.public.name, detail=problem.detail)
+def error_frame(problem: Problem, id: str | None = None, ref: str | None = None) -> bytes:
+    """`error {id?, ref?, code, detail}`; `ref` is the `ack` of a message that was refused."""
+    return encode_frame(
+        "error",
+        id=msgspec.UNSET if id is None else id,
+        ref=msgspec.UNSET if ref is None else ref,
+        code=problem.public.name,
+        detail=problem.detail,
+    )
+
+
+class _Named(msgspec.Struct, frozen=True):
+    id: Name
+
+
+_named: Final = msgspec.json.Decoder(_Named)
+
+
+def id_of(text: bytes | str) -> str | None:
+    """The id in a frame that has some other fault; None where it has none that could be used."""
+    try:
+        return _named.decode(text).id
+    except msgspec.MsgspecError:
+        return None

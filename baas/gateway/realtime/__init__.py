@@ -1,0 +1,1 @@
+"""The realtime protocol over WebSockets and by long-poll."""

@@ -1,0 +1,261 @@
+"""The watches and joined channels of one session, by the ids that the client gave them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Final, Protocol, TypeAlias
+
+from baas.errors import Code, Problem, invalid
+from baas.push.contract import Caller, Channels, Joined, LiveQueries, Outbox
+from baas.push.frames import Ack, Join, Leave, Publish, Unwatch, Watch, error_frame
+from baas.push.topic import Steps, Topic
+from baas.push.wire import Admission, Limits
+
+_log = logging.getLogger(__name__)
+
+#: Messages of one session that are not durable yet.
+MAX_PUBLISHING: Final = 100
+
+TopicFrame: TypeAlias = Watch | Unwatch | Join | Leave | Publish | Ack
+
+
+class Owner(Protocol):
+    """The session."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def caller(self) -> Caller: ...
+
+    def check_token(self) -> None:
+        """TOKEN_EXPIRED for one that may open nothing any more."""
+        ...
+
+
+class Shared(Protocol):
+    """What all sessions of a process have in common."""
+
+    live: LiveQueries
+    channels: Channels
+    admission: Admission
+    limits: Limits
+
+
+class Topics:
+    __slots__ = ("_by_id", "_outbox", "_owner", "_publishing", "_shared", "_steps")
+
+    def __init__(self, owner: Owner, shared: Shared, outbox: Outbox) -> None:
+        self._owner = owner
+        self._shared = shared
+        self._outbox = outbox
+        self._by_id: dict[str, Topic] = {}
+        self._steps = Steps(self._failed)
+        self._publishing = 0
+
+    @property
+    def watches(self) -> int:
+        return sum(not topic.is_channel for topic in self._by_id.values())
+
+    @property
+    def channels(self) -> int:
+        return sum(topic.is_channel for topic in self._by_id.values())
+
+    @property
+    def busy(self) -> bool:
+        return self._steps.busy or self._publishing > 0
+
+    async def settled(self) -> None:
+        """Until nothing is under way."""
+        while self.busy:
+            await self._steps.settled()
+            if self._publishing:
+                tasks = [task for topic in self._by_id.values() for task in topic.publishing]
+                await asyncio.wait(tasks or [asyncio.ensure_future(asyncio.sleep(0))])
+
+    def act(self, frame: TopicFrame) -> None:
+        """What the client asks; a refusal is answered and goes no further."""
+        try:
+            match frame:
+                case Watch():
+                    self._watch(frame)
+                case Join():
+                    self._join(frame)
+                case Publish():
+                    self._publish(frame)
+                case Ack():
+                    self._acknowledge(frame)
+                case Unwatch():
+                    self._unwatch(frame.id)
+                case Leave():
+                    self._leave(frame.id)
+        except Problem as problem:
+            ref = frame.ack if isinstance(frame, Publish) else None
+            self._outbox.send(error_frame(problem, frame.id, ref))
+
+    def renew(self) -> None:
+        """The caller is another, or has other rights: every rule is asked again."""
+        for topic in self._by_id.values():
+            topic.then(lambda topic=topic: self._renew(topic))  # type: ignore[misc]
+
+    def alive(self) -> None:
+        for topic in self._by_id.values():
+            if topic.joined is not None:
+                topic.joined.alive()
+
+    def close(self) -> None:
+        topics, self._by_id = self._by_id, {}
+        for topic in topics.values():
+            topic.close()
+
+    # -- watches -----------------------------------------------------------------------------------
+
+    def _watch(self, frame: Watch) -> None:
+        if frame.id in self._by_id:
+            raise invalid("id", f"{frame.id!r} is in use; send unwatch or leave first")
+        most = self._shared.limits.watches
+        if self.watches >= most:
+            raise Problem(Code.LIMIT_EXCEEDED, f"A connection may have {most} watches.")
+        self._owner.check_token()
+        self._shared.admission.watch(self._owner.caller)
+        topic = self._by_id[frame.id] = Topic(frame.id, self._steps, is_channel=False)
+        topic.then(lambda: self._open_watch(topic, frame))
+
+    async def _open_watch(self, topic: Topic, frame: Watch) -> None:
+        topic.opened(
+            await self._shared.live.watch(
+                frame, self._owner.caller, self._outbox, lambda why: self._ended(topic, why)
+            )
+        )
+
+    def _unwatch(self, id: str) -> None:
+        """One that is not there is no fault: it may have ended at this very moment."""
+        topic = self._by_id.get(id)
+        if topic is not None and not topic.is_channel:
+            del self._by_id[id]
+            topic.close()
+
+    # -- channels ----------------------------------------------------------------------------------
+
+    def _join(self, frame: Join) -> None:
+        topic = self._by_id.get(frame.id)
+        if topic is not None and not topic.is_channel:
+            raise invalid("id", f"{frame.id!r} is a watch; send unwatch first")
+        most = self._shared.limits.channels
+        if topic is None and self.channels >= most:
+            raise Problem(Code.LIMIT_EXCEEDED, f"A connection may join {most} channels.")
+        self._owner.check_token()
+        self._shared.admission.join(self._owner.caller)
+        if topic is None:
+            topic = self._by_id[frame.id] = Topic(frame.id, self._steps, is_channel=True)
+        channel = topic
+        channel.leaving = False
+        channel.then(lambda: self._open_or_change(channel, frame))
+
+    async def _open_or_change(self, topic: Topic, frame: Join) -> None:
+        if topic.joined is not None:
+            await topic.joined.change_presence(frame, self._owner.caller)
+            return
+        owner = self._owner
+        joined = await self._shared.channels.join(
+            frame, owner.caller, owner.id, self._outbox, lambda why: self._ended(topic, why)
+        )
+        topic.joined = joined
+        topic.opened(joined)
+
+    def _leave(self, id: str) -> None:
+        """At once; but what was published before goes out first."""
+        topic = self._by_id.get(id)
+        if topic is None or not topic.is_channel:
+            return
+        if topic.unsent or topic.publishing:
+            topic.leaving = True
+            topic.then(lambda: self._leave_later(topic))
+        else:
+            del self._by_id[id]
+            topic.close()
+
+    async def _leave_later(self, topic: Topic) -> None:
+        if topic.publishing:
+            await asyncio.wait(list(topic.publishing))
+        if topic.open is not None:
+            topic.open.close()
+            topic.open = topic.joined = None
+        if topic.leaving and self._by_id.get(topic.id) is topic:
+            del self._by_id[topic.id]
+            topic.close()
+
+    def _publish(self, frame: Publish) -> None:
+        """In order, but without waiting for the message before to be durable."""
+        topic = self._channel(frame.id)
+        if self._publishing >= MAX_PUBLISHING:
+            raise Problem(Code.RATE_LIMITED, "Too many messages are under way; wait.")
+        self._owner.check_token()
+        self._shared.admission.publish(self._owner.caller)
+        self._publishing += 1
+        topic.unsent += 1
+        topic.then(lambda: self._start_message(topic, frame))
+
+    async def _start_message(self, topic: Topic, frame: Publish) -> None:
+        topic.unsent -= 1
+        joined = topic.joined
+        if joined is None:
+            self._publishing -= 1
+            raise invalid("id", f"no channel is joined as {frame.id!r}")
+        task = asyncio.get_running_loop().create_task(self._send_message(topic, joined, frame))
+        topic.publishing.add(task)
+        task.add_done_callback(lambda done: self._published(topic, done))
+
+    async def _send_message(self, topic: Topic, joined: Joined, frame: Publish) -> None:
+        try:
+            await joined.publish(frame, self._owner.caller)
+        except Problem as problem:
+            self._tell(topic, problem, frame.ack)
+        except Exception:
+            _log.exception("a message could not be published")
+            self._tell(topic, Problem(Code.INTERNAL, Code.INTERNAL.title + "."), frame.ack)
+
+    def _published(self, topic: Topic, task: asyncio.Task[None]) -> None:
+        topic.publishing.discard(task)
+        self._publishing -= 1
+
+    def _acknowledge(self, frame: Ack) -> None:
+        topic = self._channel(frame.id)
+
+        async def acknowledge() -> None:
+            if topic.joined is not None:
+                await topic.joined.acknowledge(frame.cursor)
+
+        topic.then(acknowledge)
+
+    def _channel(self, id: str) -> Topic:
+        topic = self._by_id.get(id)
+        if topic is None or not topic.is_channel or topic.leaving:
+            raise invalid("id", f"no channel is joined as {id!r}")
+        return topic
+
+    # -- both --------------------------------------------------------------------------------------
+
+    async def _renew(self, topic: Topic) -> None:
+        if topic.open is not None:
+            await topic.open.renew(self._owner.caller)
+
+    def _failed(self, topic: Topic, problem: Problem) -> None:
+        """A refused watch or join does not exist; another step's refusal leaves it as it was."""
+        if topic.open is None:
+            self._ended(topic, problem)
+        else:
+            self._tell(topic, problem)
+
+    def _ended(self, topic: Topic, problem: Problem) -> None:
+        if not topic.closed:
+            self._tell(topic, problem)
+            if self._by_id.get(topic.id) is topic:
+                del self._by_id[topic.id]
+            self._publishing -= topic.unsent
+            topic.close()
+
+    def _tell(self, topic: Topic, problem: Problem, ref: str | None = None) -> None:
+        if not topic.closed:
+            self._outbox.send(error_frame(problem, topic.id, ref))
