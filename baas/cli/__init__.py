@@ -22,6 +22,7 @@ VERBS: Final[dict[str, str]] = {
     "user": "Create users and give them roles.",
     "admin": "Make admin keys and rotate signing keys.",
     "fn": "Call, watch and release functions.",
+    "sdk": "Make typed clients of the app.",
     "manifest": "Print what clients can know of the app, for generators.",
     "secrets": "Keep secrets for functions, sealed at rest.",
     "data": "Export and import documents as JSON Lines.",

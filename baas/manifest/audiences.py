@@ -8,8 +8,9 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 from baas.query import expr as e
+from baas.query.ast import Always, Never
 from baas.rules.model import CollectionRules, Operation, Rule, RuleBook
-from baas.rules.residual import Known, reduce
+from baas.rules.residual import Known, reduce, to_filter
 from baas.schema.values import Path
 
 #: `always` and `never` whatever the document; `depends` on the document or the request.
@@ -18,11 +19,13 @@ Verdict: TypeAlias = Literal["always", "never", "depends"]
 
 class Access(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """One collection for one audience. `operations` by name; `unreadable` and `unwritable` are
-    dotted paths that this audience can never read or write, whosever the document is."""
+    dotted paths that this audience can never read or write, whosever the document is; `masked`
+    those that it may read of some documents and not of others."""
 
     operations: dict[str, Verdict]
     unreadable: tuple[str, ...] = ()
     unwritable: tuple[str, ...] = ()
+    masked: tuple[str, ...] = ()
 
 
 class Audience(msgspec.Struct, frozen=True):
@@ -47,22 +50,26 @@ def access_of(rules: CollectionRules, audience: Audience) -> Access:
     written = [(mask.path, mask.write) for mask in rules.masks]
     return Access(
         operations=operations,
-        unreadable=_never(read, audience),
-        unwritable=_never(written, audience),
+        unreadable=_those(read, audience, "never"),
+        unwritable=_those(written, audience, "never"),
+        masked=_those(read, audience, "depends"),
     )
 
 
 def verdict(rule: Rule, audience: Audience) -> Verdict:
     """What is left of a rule once no more is known than what kind of caller asks."""
-    left = reduce(_as_known(rule.expr, audience), Known({}))
-    if isinstance(left, e.Literal):
-        return "always" if left.value is True else "never"
-    return "never" if isinstance(left, e.Undefined) else "depends"
+    left = to_filter(reduce(_as_known(rule.expr, audience), Known({})))
+    if isinstance(left, (Always, Never)):
+        return "always" if isinstance(left, Always) else "never"
+    return "depends"
 
 
-def _never(masks: list[tuple[Path, Rule | None]], audience: Audience) -> tuple[str, ...]:
+def _those(
+    masks: list[tuple[Path, Rule | None]], audience: Audience, wanted: Verdict
+) -> tuple[str, ...]:
+    """The paths of which that much can be said."""
     return tuple(
-        ".".join(path) for path, rule in masks if rule and verdict(rule, audience) == "never"
+        ".".join(path) for path, rule in masks if rule and verdict(rule, audience) == wanted
     )
 
 

@@ -1,8 +1,8 @@
 /** Accounts and sessions: signing in, staying signed in, signing out. */
 
-import { BaasError } from './errors'
-import { Http, TokenSource } from './http'
-import { decode } from './values'
+import { BaasError } from './errors.js'
+import { Http, TokenSource } from './http.js'
+import { decode } from './values.js'
 
 export type LoginType =
   | 'ANONYMOUS'
@@ -13,7 +13,7 @@ export type LoginType =
   | 'OIDC'
   | 'CUSTOM'
 
-export interface User {
+export interface UserInfo {
   uid: string
   loginType: LoginType
   roles: string[]
@@ -47,7 +47,7 @@ const EARLY = 30_000
 /** Refusals after which the session is over; any other fault (no network) keeps it. */
 const OVER = ['SESSION_REVOKED', 'UNAUTHENTICATED', 'TOKEN_EXPIRED', 'INVALID_CREDENTIALS']
 
-export type AuthListener = (user: User | null) => void
+export type AuthListener = (user: UserInfo | null) => void
 
 export class Auth implements TokenSource {
   private kept: Kept | null
@@ -67,7 +67,7 @@ export class Auth implements TokenSource {
   }
 
   /** Who is signed in on this device, as last heard; null for nobody. */
-  get currentUser(): User | null {
+  get currentUser(): UserInfo | null {
     return this.kept === null ? null : decode(this.kept.user)
   }
 
@@ -87,26 +87,26 @@ export class Auth implements TokenSource {
 
   // -- signing in ------------------------------------------------------------------------------
 
-  signUp(body: { username: string; password: string; profile?: object }): Promise<User> {
+  signUp(body: { username: string; password: string; profile?: object }): Promise<UserInfo> {
     return this.begin('sign-up', body)
   }
 
-  signInWithPassword(body: { username: string; password: string }): Promise<User> {
+  signInWithPassword(body: { username: string; password: string }): Promise<UserInfo> {
     return this.begin('sign-in/password', body)
   }
 
   /** A new account without a name. Does nothing where somebody is signed in. */
-  async signInAnonymously(): Promise<User> {
+  async signInAnonymously(): Promise<UserInfo> {
     return this.currentUser || this.begin('sign-in/anonymous', {})
   }
 
   /** In a mini-program without a code: asks the platform for one. */
-  async signInWithWeChat(body?: { code: string }): Promise<User> {
+  async signInWithWeChat(body?: { code: string }): Promise<UserInfo> {
     return this.begin('sign-in/wechat', body || { code: await this.platformCode('wechat') })
   }
 
   /** A ticket that your own server signed. */
-  signInWithTicket(body: { ticket: string }): Promise<User> {
+  signInWithTicket(body: { ticket: string }): Promise<UserInfo> {
     return this.begin('sign-in/ticket', body)
   }
 
@@ -115,11 +115,11 @@ export class Auth implements TokenSource {
     return decode(await this.http.post('/v1/auth/code', body, 'once'))
   }
 
-  signInWithCode(body: { email?: string; phone?: string; code: string }): Promise<User> {
+  signInWithCode(body: { email?: string; phone?: string; code: string }): Promise<UserInfo> {
     return this.begin('sign-in/code', body)
   }
 
-  signInWithOidc(provider: string, body: object): Promise<User> {
+  signInWithOidc(provider: string, body: object): Promise<UserInfo> {
     return this.begin(`sign-in/oidc/${encodeURIComponent(provider)}`, body)
   }
 
@@ -139,23 +139,23 @@ export class Auth implements TokenSource {
   // -- the account -----------------------------------------------------------------------------
 
   /** One more way to sign in to this account: `{method: 'password', username, password}`. */
-  link(body: { method: string; [more: string]: any }): Promise<User> {
+  link(body: { method: string; [more: string]: any }): Promise<UserInfo> {
     return this.begin('link', body, true)
   }
 
-  async unlink(body: { method: string }): Promise<User | null> {
+  async unlink(body: { method: string }): Promise<UserInfo | null> {
     await this.call('unlink', body)
     return this.me()
   }
 
-  async me(): Promise<User> {
+  async me(): Promise<UserInfo> {
     const user = await this.http.get('/v1/auth/me')
     if (this.kept !== null) this.keep({ ...this.kept, user })
     return decode(user)
   }
 
   /** Sets members of the profile; null takes one away. */
-  async updateProfile(profile: object): Promise<User> {
+  async updateProfile(profile: object): Promise<UserInfo> {
     await this.call('profile', profile)
     return this.me()
   }
@@ -226,10 +226,10 @@ export class Auth implements TokenSource {
     }
   }
 
-  private async begin(path: string, body: object, asUser = false): Promise<User> {
+  private async begin(path: string, body: object, asUser = false): Promise<UserInfo> {
     const http = asUser ? this.http : this.bare
     this.keepSession(await http.post(`/v1/auth/${path}`, body, 'once'))
-    return this.currentUser as User
+    return this.currentUser as UserInfo
   }
 
   private async call(path: string, body: object): Promise<any> {

@@ -6,7 +6,7 @@
  *     posts.doc(id).update({ likes: _.inc(1), tags: _.push(['x']), note: _.remove() })
  */
 
-import { encode, Geometry, isPlain, Point, RegExpValue, ServerDate } from './values'
+import { encode, Geometry, isPlain, Point, RegExpValue, ServerDate } from './values.js'
 
 type Wire = Record<string, any>
 

@@ -1,12 +1,12 @@
 /** `cloud.database()`: collections, queries, documents, transactions. */
 
-import { command, Command, Condition, defined, toFilter, toUpdate } from './command'
-import { BaasError } from './errors'
-import { CallOptions, Http, pauseOf, sleep } from './http'
-import { newId } from './ids'
-import { Realtime, Watcher, WatchHandlers } from './realtime'
-import { AppShape, At, Changes, Path, Where, Writable } from './types'
-import { decode, encode, Geo, RegExpValue, ServerDate } from './values'
+import { command, Command, Condition, defined, toFilter, toUpdate } from './command.js'
+import { BaasError } from './errors.js'
+import { CallOptions, Http, pauseOf, sleep } from './http.js'
+import { newId } from './ids.js'
+import { Realtime, Watcher, WatchHandlers } from './realtime.js'
+import { AppShape, At, Changes, Path, Where, Writable } from './types.js'
+import { decode, encode, Geo, RegExpValue, ServerDate } from './values.js'
 
 export type Direction = 'asc' | 'desc'
 

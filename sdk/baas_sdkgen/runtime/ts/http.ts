@@ -1,8 +1,8 @@
 /** Calls to the gateway: time limits, abort, retries where nothing can happen twice, tokens. */
 
-import { BaasError, errorOf } from './errors'
-import { random } from './ids'
-import { HttpAnswer, Platform, Signal } from './platform'
+import { BaasError, errorOf } from './errors.js'
+import { random } from './ids.js'
+import { HttpAnswer, Platform, Signal } from './platform.js'
 
 export interface CallOptions {
   /** Milliseconds for the whole call, its retries too. */

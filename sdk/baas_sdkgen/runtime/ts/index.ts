@@ -6,14 +6,14 @@
  *     const { data } = await cloud.database().collection('posts').limit(20).get()
  */
 
-import { Auth } from './auth'
-import { Database } from './database'
-import { CallOptions, Http } from './http'
-import { Platform } from './platform'
-import { Channel, Inbox, InboxHandlers, Realtime } from './realtime'
-import { Storage, TransferOptions, UploadOptions } from './storage'
-import { AnyApp, AppShape } from './types'
-import { decode, encode } from './values'
+import { Auth } from './auth.js'
+import { Database } from './database.js'
+import { CallOptions, Http } from './http.js'
+import { Platform } from './platform.js'
+import { Channel, Inbox, InboxHandlers, Realtime } from './realtime.js'
+import { Storage, TransferOptions, UploadOptions } from './storage.js'
+import { AnyApp, AppShape } from './types.js'
+import { decode, encode } from './values.js'
 
 export interface CloudOptions {
   /** The gateway: `https://api.example.com`. */
@@ -121,14 +121,14 @@ export function createCloud<A extends AppShape = AnyApp>(options: CloudOptions):
   return new Cloud<A>(options)
 }
 
-export * from './auth'
-export { Change, command, Condition } from './command'
-export type { Command, Near, PushOptions } from './command'
-export * from './database'
-export * from './errors'
-export type { CallOptions } from './http'
-export * from './platform'
-export * from './realtime'
-export * from './storage'
-export * from './types'
-export * from './values'
+export * from './auth.js'
+export { Change, command, Condition } from './command.js'
+export type { Command, Near, PushOptions } from './command.js'
+export * from './database.js'
+export * from './errors.js'
+export type { CallOptions } from './http.js'
+export * from './platform.js'
+export * from './realtime.js'
+export * from './storage.js'
+export * from './types.js'
+export * from './values.js'

@@ -3,12 +3,12 @@
  * docs/realtime.md has the frames. Whatever breaks, every watch and channel goes on where it was.
  */
 
-import type { Auth } from './auth'
-import { BaasError } from './errors'
-import { Http, pauseOf } from './http'
-import { random } from './ids'
-import { Abort, Socket } from './platform'
-import { decode, encode } from './values'
+import type { Auth } from './auth.js'
+import { BaasError } from './errors.js'
+import { Http, pauseOf } from './http.js'
+import { random } from './ids.js'
+import { Abort, Socket } from './platform.js'
+import { decode, encode } from './values.js'
 
 export interface DocumentChange<D> {
   /** `init` of a first or fresh result; `enqueue` came into the result, `dequeue` left it. */

@@ -1,9 +1,9 @@
 /** Files: upload, download, links. */
 
-import { BaasError, errorOf } from './errors'
-import { CallOptions, Http } from './http'
-import { Downloaded, HttpAnswer, Progress } from './platform'
-import { decode, encode } from './values'
+import { BaasError, errorOf } from './errors.js'
+import { CallOptions, Http } from './http.js'
+import { Downloaded, HttpAnswer, Progress } from './platform.js'
+import { decode, encode } from './values.js'
 
 export interface StoredFile {
   fileID: string

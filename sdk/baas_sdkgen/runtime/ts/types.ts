@@ -1,7 +1,7 @@
 /** Types that tie the SDK to an app; the generated file fills them in. */
 
-import { Condition, Change } from './command'
-import { Geometry, RegExpValue, ServerDate } from './values'
+import { Condition, Change } from './command.js'
+import { Geometry, RegExpValue, ServerDate } from './values.js'
 
 /** What the generated file says of a collection, for one audience. */
 export interface CollectionShape {
@@ -79,11 +79,11 @@ type Matching<V> =
   | (V extends Leaf ? never : Where<V>)
 
 /** Fields, nested or dotted, and what is asked of them. `any` where nothing is known. */
-export type Where<T> = 0 extends 1 & T
-  ? any
-  :
-      | { [P in Path<T>]?: Matching<NonNullable<At<T, P>>> | null }
-      | Condition
+export type Where<T> = [T] extends [never]
+  ? never
+  : 0 extends 1 & T
+    ? any
+    : { [P in Path<T>]?: Matching<NonNullable<At<T, P>>> | null } | Condition
 
 type Setting<V> =
   | V
@@ -92,12 +92,16 @@ type Setting<V> =
   | (V extends Leaf ? never : { [K in keyof V]?: Setting<V[K]> })
 
 /** What `update` takes: fields, nested or dotted, and what becomes of them. */
-export type Changes<T> = 0 extends 1 & T
-  ? any
-  : { [P in Path<T>]?: Setting<NonNullable<At<T, P>>> | null }
+export type Changes<T> = [T] extends [never]
+  ? never
+  : 0 extends 1 & T
+    ? any
+    : { [P in Path<T>]?: Setting<NonNullable<At<T, P>>> | null }
 
 /** Dates may be the server's. */
-export type Writable<T> = 0 extends 1 & T
+export type Writable<T> = [T] extends [never]
+  ? never
+  : 0 extends 1 & T
   ? any
   : T extends Date
     ? Date | ServerDate

@@ -1,7 +1,7 @@
 /**
  * The face of `wx.cloud`: an existing mini-program changes its import and its `init`.
  *
- *     import { cloud } from './baas/wx-cloud'
+ *     import { cloud } from './baas/wx-cloud.js'
  *     cloud.init({ url: 'https://board.example' })      // instead of wx.cloud.init({ env })
  *     const db = cloud.database()
  *     db.collection('posts').add({ data: { title: 'Hello' }, success: (res) => ... })
@@ -10,14 +10,14 @@
  * `wx.login`; where the gateway has no WeChat set up, anonymously.
  */
 
-import { command as commands } from './command'
-import { Collection as Documents, DocumentReference, Query as Documentation } from './database'
-import { BaasError } from './errors'
-import { Cloud } from './index'
-import { Platform } from './platform'
-import { wechat } from './platforms/wechat'
-import { Watcher } from './realtime'
-import { Geo, RegExpValue, ServerDate } from './values'
+import { command as commands } from './command.js'
+import { Collection as Documents, DocumentReference, Query as Documentation } from './database.js'
+import { BaasError } from './errors.js'
+import { Cloud } from './index.js'
+import { Platform } from './platform.js'
+import { wechat } from './platforms/wechat.js'
+import { Watcher } from './realtime.js'
+import { Geo, RegExpValue, ServerDate } from './values.js'
 
 export interface InitOptions {
   /** The gateway. */

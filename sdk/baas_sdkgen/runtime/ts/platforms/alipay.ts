@@ -1,7 +1,7 @@
 /** Alipay mini-programs: `my.*`, brought into the manner of `wx`. */
 
-import { Platform } from '../platform'
-import { mini, MiniApi } from './mini'
+import { Platform } from '../platform.js'
+import { mini, MiniApi } from './mini.js'
 
 declare const my: any
 

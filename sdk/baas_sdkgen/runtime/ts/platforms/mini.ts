@@ -1,6 +1,6 @@
 /** Mini-programs whose API is in the manner of `wx`: callbacks, temporary paths, one socket task. */
 
-import { BaasError } from '../errors'
+import { BaasError } from '../errors.js'
 import {
   Downloaded,
   DownloadRequest,
@@ -11,7 +11,7 @@ import {
   Socket,
   SocketHandlers,
   UploadRequest,
-} from '../platform'
+} from '../platform.js'
 
 /** The part of `wx` (uni, Taro) that is used. */
 export interface MiniApi {

@@ -1,7 +1,7 @@
 /** Node 18 and later: fetch; sockets where there is a WebSocket (Node 22, or the package `ws`). */
 
-import { HttpAnswer, memoryStorage, Platform, UploadRequest } from '../platform'
-import { connect, headersOf, limited } from './web'
+import { HttpAnswer, memoryStorage, Platform, UploadRequest } from '../platform.js'
+import { connect, headersOf, limited } from './web.js'
 
 export interface NodeOptions {
   /** A WebSocket class, where Node has none by itself. Without one the SDK polls. */

@@ -1,7 +1,7 @@
 /** Taro: pass the object itself, `taro(Taro)`, since it is an import and no global. */
 
-import { Platform, Socket, SocketHandlers } from '../platform'
-import { mini, MiniApi } from './mini'
+import { Platform, Socket, SocketHandlers } from '../platform.js'
+import { mini, MiniApi } from './mini.js'
 
 export function taro(api: MiniApi): Platform {
   return {

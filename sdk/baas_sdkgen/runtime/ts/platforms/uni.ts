@@ -1,7 +1,7 @@
 /** uni-app: `uni.*`, on every platform it builds for. */
 
-import { Platform } from '../platform'
-import { mini, MiniApi } from './mini'
+import { Platform } from '../platform.js'
+import { mini, MiniApi } from './mini.js'
 
 declare const uni: MiniApi
 

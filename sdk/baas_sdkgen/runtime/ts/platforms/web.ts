@@ -1,6 +1,6 @@
 /** Browsers: fetch, XMLHttpRequest for progress of uploads, WebSocket, localStorage. */
 
-import { BaasError } from '../errors'
+import { BaasError } from '../errors.js'
 import {
   Downloaded,
   DownloadRequest,
@@ -12,7 +12,7 @@ import {
   Socket,
   SocketHandlers,
   UploadRequest,
-} from '../platform'
+} from '../platform.js'
 
 export function web(): Platform {
   return {

@@ -1,7 +1,7 @@
 /** WeChat mini-programs: `wx.*`. */
 
-import { Platform } from '../platform'
-import { mini, MiniApi } from './mini'
+import { Platform } from '../platform.js'
+import { mini, MiniApi } from './mini.js'
 
 declare const wx: MiniApi
 
