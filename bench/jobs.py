@@ -63,7 +63,7 @@ async def _measure(name: str, calls: int, at_once: int, work: Awaitable[Any]) ->
 
 async def _finished(app: App, wanted: int) -> None:
     """Until so many calls have succeeded in all."""
-    done = ("calls", JobState.SUCCEEDED)
+    done = ("calls:echo", JobState.SUCCEEDED)
     while (await app.store.jobs.counts()).get(done, 0) < wanted:  # noqa: ASYNC110 - polled on purpose
         await asyncio.sleep(0.02)
 

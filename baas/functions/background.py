@@ -17,7 +17,15 @@ from baas.errors import Code, Problem
 from baas.functions.context import check_delay
 from baas.functions.deadletters import DeadLetters
 from baas.functions.delivery import CallRunner, Invoke, Settlement
-from baas.functions.destinations import CALLS, WEBHOOKS, Message, call_job, message_job
+from baas.functions.destinations import (
+    CALLS,
+    WEBHOOKS,
+    Message,
+    call_job,
+    called_from,
+    message_job,
+)
+from baas.functions.fair import FairPump, most_at_once
 from baas.functions.host import SecretSource, uid_behind
 from baas.functions.model import MAX_DEPTH, Call, FunctionSpec, Release
 from baas.functions.outbound import AT_ONCE, Guarded, WebhookRunner
@@ -87,7 +95,13 @@ class Background:
             source=f"/apps/{settings.app.name}",
         )
         self._pumps = (
-            Pump(jobs, (CALLS,), calls.run, at_once=settings.jobs.concurrency),
+            FairPump(
+                jobs,
+                (f"{CALLS}*",),
+                calls.run,
+                at_once=settings.jobs.concurrency,
+                most=self._most_at_once,
+            ),
             Pump(jobs, (WEBHOOKS,), self._webhooks.run, at_once=AT_ONCE),
         )
         self._queues = Queues(jobs, self._invoke, self._functions, settlement, clock)
@@ -154,6 +168,11 @@ class Background:
 
     def _functions(self) -> Mapping[str, FunctionSpec]:
         return self._release.functions if self._release else {}
+
+    def _most_at_once(self, queue: str) -> int | None:
+        """What a function can run at once here: more would only wait for each other."""
+        spec = self._functions().get(called_from(queue))
+        return None if spec is None else most_at_once(spec)
 
     # -- Dispatch ----------------------------------------------------------------------------------
 

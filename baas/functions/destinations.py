@@ -19,7 +19,8 @@ from baas.ids import new_id
 from baas.ports.jobs import Job, NewJob
 from baas.schema.values import date_from_ms
 
-#: Queue and kind of asynchronous calls.
+#: Kind of asynchronous calls. Each function has a queue of its own, so that none stands in the way
+#: of another; before each had one, all were in that of this name.
 CALLS: Final = "calls"
 CALL: Final = "call"
 #: Queue and kind of webhooks to be sent.
@@ -49,6 +50,16 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     data: Any
 
 
+def call_queue(function: str) -> str:
+    """The queue of a function's asynchronous calls."""
+    return f"{CALLS}:{function}"
+
+
+def called_from(queue: str) -> str:
+    """The function whose calls are in this queue; empty for one of old, which has any's."""
+    return queue.removeprefix(CALLS).removeprefix(":")
+
+
 def queue_name(queue: str) -> str:
     """An app's queue as the job queue names it: apart from the kit's own."""
     return f"queue:{queue}"
@@ -67,7 +78,7 @@ def call_job(
     due = now_ms + round(delay * 1000)
     return NewJob(
         id=id or call.invocation_id or new_id(),
-        queue=CALLS,
+        queue=call_queue(call.function),
         kind=CALL,
         payload=msgspec.json.encode(msgspec.structs.replace(call, mode="async", deadline=None)),
         due_ms=due,

@@ -16,7 +16,7 @@ _log: Final = logging.getLogger("baas.functions")
 #: How long a claim holds without a sign of life; renewed three times as often.
 LEASE_SECONDS: Final = 10.0
 #: Longest wait for a wake-up before looking anyway.
-_LOOK_SECONDS: Final = 1.0
+LOOK_SECONDS: Final = 1.0
 
 #: Runs claimed jobs and settles each. A single job's handler is cancelled where it is to stop.
 Handler = Callable[[list[Job]], Awaitable[None]]
@@ -98,23 +98,26 @@ class Pump:
                 await self._claim()
             except Problem as problem:
                 _log.error("jobs cannot be claimed: %s", problem)
-                await asyncio.sleep(_LOOK_SECONDS)
+                await asyncio.sleep(LOOK_SECONDS)
             except Exception:
                 _log.exception("jobs of %s could not be claimed", self._queues[0])
-                await asyncio.sleep(_LOOK_SECONDS)
+                await asyncio.sleep(LOOK_SECONDS)
 
     async def _claim(self) -> None:
         while len(self._held) >= self._at_once:
             self._room.clear()
             await self._room.wait()
-        if self._held and asyncio.get_running_loop().time() - self._renewed > self._lease / 2:
-            # The loop stood still: not to take over from ourselves what we still work on.
-            await self._renew_all()
+        await self._keep_leases()
         wanted = (self._at_once - len(self._held)) * self._batch
         found = await self._jobs.claim(self._queues, wanted, self._lease)
         if not found:
-            await self._jobs.wait(self._queues, _LOOK_SECONDS)
+            await self._jobs.wait(self._queues, LOOK_SECONDS)
         self._begin(found)
+
+    async def _keep_leases(self) -> None:
+        """Where the loop stood still: not to take over from ourselves what we still work on."""
+        if self._held and asyncio.get_running_loop().time() - self._renewed > self._lease / 2:
+            await self._renew_all()
 
     def _begin(self, found: list[Job]) -> None:
         for start in range(0, len(found), self._batch):
@@ -124,10 +127,13 @@ class Pump:
 
     async def run_once(self) -> int:
         """Handles what is due now and waits for its end; how many jobs there were."""
-        found = await self._jobs.claim(self._queues, self._at_once * self._batch, self._lease)
+        found = await self._found_once()
         self._begin(found)
         await asyncio.gather(*(held.task for held in self._held if held.task is not None))
         return len(found)
+
+    async def _found_once(self) -> list[Job]:
+        return await self._jobs.claim(self._queues, self._at_once * self._batch, self._lease)
 
     async def _work(self, held: _Held) -> None:
         try:

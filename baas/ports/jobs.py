@@ -126,6 +126,11 @@ class JobQueue(Protocol):
         """
         ...
 
+    def ready(self, queues: Sequence[str]) -> MaybeAwaitable[list[str]]:
+        """Which of these have something to claim now, by name. One that ends in `*` stands for
+        every queue whose name begins so. Its cost is by queue, not by job."""
+        ...
+
     def renew(self, job: Job, lease_seconds: float) -> Awaitable[JobState]:
         """Prolongs the lease; answers STOPPING when a stop was asked for meanwhile."""
         ...
@@ -224,7 +229,8 @@ class JobQueue(Protocol):
         ...
 
     def wait(self, queues: Sequence[str], timeout: float) -> Awaitable[bool]:
-        """True as soon as there may be something to claim; a hint, as ChangeFeed.wait is."""
+        """True as soon as there may be something to claim in one of these, named as for `ready`;
+        a hint, as ChangeFeed.wait is."""
         ...
 
     def recover(self) -> Awaitable[int]:

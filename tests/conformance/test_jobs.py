@@ -95,6 +95,23 @@ async def test_only_the_queues_asked_for_are_claimed(jobs, new) -> None:
     assert [job.id for job in await claim(jobs, "y", "x")] == ["a", "b"]
 
 
+async def test_queues_with_something_to_claim_are_named(jobs, new, clock) -> None:
+    later = clock.now_ms() + 1000
+    await jobs.add([new("a", queue="calls:b"), new("b", queue="calls:b"), new("c", queue="calls")])
+    await jobs.add([new("d", queue="calls:late", due_ms=later), new("e", queue="queue:x")])
+    await jobs.add([new("f", queue="calls:a")])
+    named = ("calls*", "queue:x", "queue:y", "calls:a")
+    assert await resolve(jobs.ready(named)) == ["calls", "calls:a", "calls:b", "queue:x"]
+    assert await resolve(jobs.ready(("calls:*",))) == ["calls:a", "calls:b"]
+    assert await resolve(jobs.ready(("call", "none*"))) == []
+    await claim(jobs, "calls:a", "calls:b")
+    assert await resolve(jobs.ready(("calls:*",))) == []
+    assert not await jobs.wait(("calls:*",), 0.01)
+    clock.advance(1)
+    assert await resolve(jobs.ready(("calls:*",))) == ["calls:late"]
+    assert await jobs.wait(("calls:*",), 0.01)
+
+
 async def test_many_claimants_share_the_jobs_without_overlap(jobs, new, other) -> None:
     await jobs.add([new(f"j{n:02}") for n in range(40)])
     rounds = await asyncio.gather(*(claim(which, limit=3) for which in (jobs, other) * 8))

@@ -240,7 +240,7 @@ async def test_a_running_call_is_cancelled_by_a_stop(app: Yard) -> None:
 async def test_a_call_whose_worker_keeps_dying_is_not_run_for_ever(app: Yard) -> None:
     id = await app.enqueue("f", 1)
     for _ in range(6):
-        assert await app.store.jobs.claim(("calls",), 1, 10)
+        assert await app.store.jobs.claim(("calls:f",), 1, 10)
         app.clock.advance(10)
     await app.settle()
     job = await app.job(id)

@@ -98,6 +98,7 @@ def test_the_status_shows_functions_as_declared(app: Harness, key: str) -> None:
             "kind": "database",
             "collection": "posts",
             "operation": "insert",
+            "ordered": False,
             "where": {"published": True},
         }
     ]
@@ -268,7 +269,7 @@ def test_a_waiting_call_is_listed_and_stopped(app: Harness, key: str) -> None:
 
     listed = ask(app, key, "jobs/list", {"states": ["enqueued"], "kind": "call"})["jobs"]
     assert id in [job["id"] for job in listed]
-    assert ask(app, key, "jobs")["queues"]["calls"]["enqueued"] >= 1
+    assert ask(app, key, "jobs")["queues"]["calls:talk"]["enqueued"] >= 1
     assert ask(app, key, "jobs/stop", {"id": id}) == {"id": id, "state": "stopped"}
     assert app.post("/v1/admin/jobs/redrive", {"id": id}, key).code == "NOT_FOUND"
 
