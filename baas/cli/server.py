@@ -15,6 +15,7 @@ import uvicorn
 
 from baas.app import App
 from baas.gateway.protocol import GatewayProtocol
+from baas.gateway.realtime.socket import RealtimeSocket
 from baas.settings import ServerSettings
 
 #: Seconds that an idle connection is kept: longer than the 60 s of common proxies, so that it is
@@ -92,7 +93,7 @@ def _config(app: App, settings: ServerSettings) -> uvicorn.Config:
     return uvicorn.Config(
         app.asgi,
         http=GatewayProtocol,
-        ws="websockets-sansio",
+        ws=RealtimeSocket,
         ws_per_message_deflate=False,
         lifespan="off",
         log_config=None,

@@ -7,6 +7,7 @@ outside (`on_time`). A long-poll is a session that ends with its answer.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 from collections import deque
 from collections.abc import Iterable
@@ -75,7 +76,7 @@ class Host(Shared, Protocol):
     clock: Clock
 
     def known(self, session: Session, before: Identity | None, after: Identity) -> None:
-        """`session` is somebody else now. LIMIT_EXCEEDED where that user has too many."""
+        """`session` is somebody else now. RATE_LIMITED where that user has too many."""
         ...
 
     def wake_at(self, session: Session, moment: float) -> None:
@@ -90,6 +91,7 @@ class Session:
 
     __slots__ = (
         "_alive_at",
+        "_claimed",
         "_frames_at",
         "_held",
         "_host",
@@ -106,14 +108,17 @@ class Session:
         "wakes_at",
     )
 
-    def __init__(self, host: Host, wire: Wire, id: str, ip: str) -> None:
+    def __init__(
+        self, host: Host, wire: Wire, id: str, ip: str, claimed: str | None = None
+    ) -> None:
         self.id = id
         self.caller = Caller(NOBODY, ip)
         self.identity: Identity | None = None
         self.state = State.WAITING
         self.ending: Ending | None = None
         #: When the host will call `on_time`; its own.
-        self.wakes_at = 0.0
+        self.wakes_at = 0
+        self._claimed = claimed
         self._host = host
         self._wire = wire
         self.topics = Topics(self, host, wire)
@@ -233,7 +238,7 @@ class Session:
         if self.state is State.CLOSED:
             return
         ending = REFUSED
-        if problem.code is Code.LIMIT_EXCEEDED:
+        if problem.code is Code.RATE_LIMITED:
             ending = TOO_MUCH
         elif problem.status != 401:
             ending = FAULT
@@ -246,7 +251,7 @@ class Session:
         self.end(ending)
 
     def _adopt(self, identity: Identity, *, greet: bool) -> None:
-        """From now on the session acts as `identity`. LIMIT_EXCEEDED: too many of that user."""
+        """From now on the session acts as `identity`. RATE_LIMITED: too many of that user."""
         if self.state is State.CLOSED:
             return
         self._host.known(self, self.identity, identity)
@@ -254,6 +259,8 @@ class Session:
         self.identity = identity
         self.caller = Caller(identity.actor, self.caller.ip)
         self.state = State.OPEN
+        if self._claimed is not None:
+            self.id = _name(self._claimed, identity.actor.uid or self.caller.ip)
         if greet:
             self._wire.send(self._ready())
         self._host.wake_at(self, self._due())
@@ -348,3 +355,10 @@ class Session:
             self._task.cancel()
         self._held = None
         self._host.ended(self)
+
+
+def _name(claimed: str, owner: str) -> str:
+    """A name that only its owner can claim, and that does not tell what was claimed: members of a
+    channel see it."""
+    text = f"{owner}\n{claimed}".encode()
+    return "poll-" + hashlib.blake2b(text, digest_size=12).hexdigest()

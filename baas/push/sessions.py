@@ -29,6 +29,8 @@ _log = logging.getLogger(__name__)
 TICK_SECONDS: Final = 0.5
 #: Sessions asked again before others get their turn in the loop.
 _ASKED_AT_ONCE: Final = 50
+#: What clients are told to wait where there are too many of them.
+_FULL_SECONDS: Final = 10.0
 #: Signing keys are looked at again a while after they changed: they are cached for a second.
 _KEYS_SETTLE_SECONDS: Final = 1.2
 
@@ -71,7 +73,7 @@ class Sessions:
         self._behind: dict[tuple[str, str], set[Session]] = {}
         self._stale: dict[Session, None] = {}
         self._all_stale_at: float | None = None
-        self._wheel: dict[int, list[Session]] = {}
+        self._wheel: dict[int, set[Session]] = {}
         self._turned = int(clock.monotonic())
         self._ticks: asyncio.Task[None] | None = None
         self._asking: asyncio.Task[None] | None = None
@@ -115,18 +117,19 @@ class Sessions:
                     await task
         self._ticks = self._asking = None
 
-    def open(self, wire: Wire, ip: str, address: str, id: str | None = None) -> Session:
-        """A session for a new connection; `address` is what counts as one address.
+    def open(self, wire: Wire, ip: str, address: str, claimed: str | None = None) -> Session:
+        """A session for a new connection; `address` is what counts as one address, `claimed` the
+        name that a long-poll gives itself.
 
-        LIMIT_EXCEEDED where there are too many, UNAVAILABLE while draining.
+        RATE_LIMITED where there are too many, UNAVAILABLE while draining.
         """
         if self.draining:
             raise Problem(Code.UNAVAILABLE, "The service is stopping.", retry_after=1)
         if len(self._open) >= self._settings.sockets:
-            raise Problem(Code.LIMIT_EXCEEDED, "This gateway has too many connections.")
+            raise _too_many("This gateway has too many connections.")
         if self._addresses[address] >= self._settings.sockets_per_address:
-            raise Problem(Code.LIMIT_EXCEEDED, "Too many connections from this address.")
-        session = Session(self, wire, id or new_id(), ip)
+            raise _too_many("Too many connections from this address.")
+        session = Session(self, wire, new_id(), ip, claimed)
         self._open[session] = address
         self._addresses[address] += 1
         return session
@@ -138,7 +141,7 @@ class Sessions:
         uid = after.actor.uid
         if uid is not None and uid != was:
             if self._users[uid] >= self._settings.sockets_per_user:
-                raise Problem(Code.LIMIT_EXCEEDED, "Too many connections of this user.")
+                raise _too_many("Too many connections of this user.")
             self._users[uid] += 1
         if was is not None and uid != was:
             _count_down(self._users, was)
@@ -152,17 +155,24 @@ class Sessions:
             self._ask_soon((session,))
 
     def wake_at(self, session: Session, moment: float) -> None:
-        second = int(moment) + 1
+        second = max(int(moment), self._turned) + 1
         if session.wakes_at and session.wakes_at <= second:
             return
+        self._let_sleep(session)
         session.wakes_at = second
-        self._wheel.setdefault(max(second, self._turned + 1), []).append(session)
+        self._wheel.setdefault(second, set()).add(session)
+
+    def _let_sleep(self, session: Session) -> None:
+        if session.wakes_at:
+            self._wheel[session.wakes_at].discard(session)
+            session.wakes_at = 0
 
     def ended(self, session: Session) -> None:
         address = self._open.pop(session, None)
         if address is None:
             return
         _count_down(self._addresses, address)
+        self._let_sleep(session)
         self._stale.pop(session, None)
         identity = session.identity
         if identity is not None:
@@ -190,7 +200,10 @@ class Sessions:
         now = self.clock.monotonic()
         while self._turned < int(now):
             self._turned += 1
-            for session in self._wheel.pop(self._turned, ()):
+            due = self._wheel.pop(self._turned, ())
+            for session in due:
+                session.wakes_at = 0
+            for session in due:
                 self._turn(session, now)
         if self._all_stale_at is not None and now >= self._all_stale_at:
             self._all_stale_at = None
@@ -201,7 +214,6 @@ class Sessions:
     def _turn(self, session: Session, now: float) -> None:
         if session not in self._open:
             return
-        session.wakes_at = 0
         moment = session.on_time(now)
         if moment is not None:
             self.wake_at(session, moment)
@@ -250,6 +262,10 @@ class Sessions:
             _log.exception("a session's identity could not be looked at again")
             return False
         return True
+
+
+def _too_many(detail: str) -> Problem:
+    return Problem(Code.RATE_LIMITED, detail, retry_after=_FULL_SECONDS)
 
 
 def _limits(settings: PushSettings) -> Limits:

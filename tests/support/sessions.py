@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import wraps
 from typing import Any
 
 import msgspec
@@ -271,3 +272,13 @@ async def settle() -> None:
     """Lets the loop run what is ready; nothing in these tests takes longer."""
     for _ in range(30):
         await asyncio.sleep(0)
+
+
+def in_loop(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
+    """Runs an `async def` test."""
+
+    @wraps(test)
+    def run(**given: Any) -> None:
+        asyncio.run(test(**given))  # type: ignore[arg-type]
+
+    return run

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from functools import wraps
-from typing import Any
 
 import pytest
 
@@ -14,18 +11,10 @@ from baas.push.session import State
 from baas.push.topic import MAX_STEPS
 from baas.push.topics import MAX_PUBLISHING
 from baas.push.wire import DRAIN, PING_SECONDS
-from tests.support.sessions import Bench, settle
+from tests.support.sessions import Bench, in_loop, settle
 
 WATCH = {"type": "watch", "id": "w", "collection": "posts"}
 JOIN = {"type": "join", "id": "c", "channel": "room"}
-
-
-def in_loop(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
-    @wraps(test)
-    def run(**given: Any) -> None:
-        asyncio.run(test(**given))  # type: ignore[arg-type]
-
-    return run
 
 
 # -- who it is -------------------------------------------------------------------------------------
@@ -539,7 +528,7 @@ async def test_connections_are_counted_by_process_address_and_user() -> None:
     await bench.client(ann)
     second = bench.connect()
     error, _ = await second.say(type="auth", token=ann)
-    assert error["code"] == "LIMIT_EXCEEDED"
+    assert error["code"] == "RATE_LIMITED"
     assert second.code == 4429
     bench.connect()
     bench.connect()
