@@ -17,7 +17,7 @@ from typing import Any, Final
 import msgspec
 
 from baas import __version__
-from baas.auth.collections import AUTH_COLLECTIONS
+from baas.auth.collections import ADMIN_KEYS, AUTH_COLLECTIONS, KEYS, SESSIONS, USERS
 from baas.auth.service import AuthService
 from baas.clock import Clock, SystemClock
 from baas.database.service import DatabaseService
@@ -37,11 +37,16 @@ from baas.functions.versions import VERSION_COLLECTIONS, Versions
 from baas.gateway.actor import Addresses, Callers
 from baas.gateway.cors import Cors
 from baas.gateway.dispatch import Edge
-from baas.gateway.services import Functions, RateLimits, Services
+from baas.gateway.realtime.admission import Admission
+from baas.gateway.realtime.numbers import Sent
+from baas.gateway.services import Functions, RateLimits, RealtimeServices, Services
 from baas.guard import FileGuard, RuleGuard
 from baas.observe.logs import DescriptorSink, LoggingBridge, LogWriter, install, uninstall
 from baas.observe.metrics import Metrics
 from baas.ports.blobs import BlobStore
+from baas.push.follower import FeedFollower
+from baas.push.notyet import NoChannels, NoLiveQueries
+from baas.push.sessions import AuthCollections, Sessions
 from baas.reload import RuleWatcher
 from baas.rules.load import load_rules
 from baas.rules.model import RuleBook
@@ -61,6 +66,8 @@ SYSTEM_COLLECTIONS: Final = {
     **STORAGE_COLLECTIONS,
     **VERSION_COLLECTIONS,
 }
+#: What the identity of an open connection rests on.
+IDENTITY_COLLECTIONS: Final = AuthCollections(each=(USERS, SESSIONS, ADMIN_KEYS), all=(KEYS,))
 #: Below the data folder: the files that releases of functions are imported from.
 RELEASES_FOLDER: Final = "releases"
 #: Below the data folder: the bytes of stored files.
@@ -140,6 +147,19 @@ class App:
             secret,
         )
         self.functions.files = Files(self.storage, settings.server.public_url)
+        self.limits: Final = RateLimits(settings.limits, clock)
+        self.follower: Final = FeedFollower(lambda: self.store.feed)
+        self.realtime: Final = Sessions(
+            NoLiveQueries(),
+            NoChannels(),
+            self.follower,
+            self.auth,
+            Admission(self.limits),
+            settings.push,
+            clock,
+            IDENTITY_COLLECTIONS,
+        )
+        self.sent: Final = Sent()
         self.watcher: Final = RuleWatcher(
             self.rules_folder, Rules.load, self.put_in_force, self.metrics, self._rules.revision
         )
@@ -155,9 +175,14 @@ class App:
             lambda: self.logs.dropped,
         )
         self.functions.measure(self.metrics)
+        self.sent.measure(self.metrics, self.realtime)
         self._tasks: list[asyncio.Task[None]] = []
         self._bridge: LoggingBridge | None = None
         self._started = False
+
+    def drain(self) -> None:
+        """A stop has begun: connections that would stay open are told to come again elsewhere."""
+        self.realtime.drain()
 
     def _services(self, clock: Clock) -> Services:
         settings = self.settings
@@ -168,7 +193,7 @@ class App:
             store=self.store,
             callers=Callers(self.auth),
             addresses=Addresses(settings.server.trusted_proxies),
-            limits=RateLimits(settings.limits, clock),
+            limits=self.limits,
             cors=Cors(settings.server.origins),
             metrics=self.metrics,
             logs=self.logs,
@@ -185,6 +210,7 @@ class App:
                 jobs=lambda: self.store.jobs,
             ),
             storage=self.storage,
+            realtime=RealtimeServices(self.realtime, self.sent),
             rules_stale=lambda: self.watcher.stale,
             body_bytes=settings.limits.body_bytes,
             public=self.folder / settings.app.public,
@@ -204,9 +230,6 @@ class App:
     async def _other_protocols(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
             await _lifespan(self, receive, send)
-        else:  # WebSockets are not spoken yet: refused before the handshake
-            await receive()
-            await send({"type": "websocket.close", "code": 1000})
 
     async def start(self) -> None:
         """Opens the data folder and begins to work. ConfigurationError if another process has it,
@@ -222,6 +245,8 @@ class App:
             await self.functions.start()
             await self.releases.start()
             await self.background.start()
+            await self.follower.start()
+            await self.realtime.start()
         except BaseException:
             await self.stop()
             raise
@@ -243,6 +268,8 @@ class App:
             with suppress(asyncio.CancelledError):
                 await task
         self._tasks.clear()
+        await self.realtime.stop()
+        await self.follower.stop()
         await self.background.stop()
         await self.releases.stop()
         await self.functions.stop()

@@ -26,9 +26,12 @@ KEEP_ALIVE_SECONDS: Final = 75
 class _Server(uvicorn.Server):
     """uvicorn, with signals left to `run` (so that a stop on request is exit code 0)."""
 
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, ready: Callable[[], None], drain: Callable[[], None]
+    ) -> None:
         super().__init__(config)
         self._ready = ready
+        self._drain = drain
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -42,6 +45,7 @@ class _Server(uvicorn.Server):
         """Drains; the second time does not wait for requests under way."""
         self.force_exit = self.should_exit
         self.should_exit = True
+        self._drain()
 
 
 def new_event_loop() -> asyncio.AbstractEventLoop:
@@ -68,7 +72,7 @@ async def run(
     await app.start()
     try:
         sock = listener()
-        server = _Server(_config(app, settings), lambda: ready(sock))
+        server = _Server(_config(app, settings), lambda: ready(sock), app.drain)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, server.stop)

@@ -40,6 +40,8 @@ from baas.gateway.problems import internal, render
 from baas.gateway.protocol import answer_at_once
 from baas.gateway.public import PublicFiles
 from baas.gateway.ratelimit import network_of
+from baas.gateway.realtime.serve import Realtime
+from baas.gateway.realtime.socket import PATH as REALTIME_PATH
 from baas.gateway.route import Call
 from baas.gateway.services import Services
 from baas.observe.logs import REQUEST_ID, Access, stamp
@@ -67,7 +69,8 @@ CLIENT_CLOSED: Final = 499
 
 
 class Edge:
-    """The ASGI app. `other_protocols` takes what is no HTTP request: the lifespan, sockets."""
+    """The ASGI app. `other_protocols` takes what is neither an HTTP request nor a socket: the
+    lifespan."""
 
     def __init__(self, services: Services, other_protocols: AsgiApp) -> None:
         self._other_protocols = other_protocols
@@ -76,6 +79,7 @@ class Edge:
         self._making: asyncio.Future[AsgiApp] | None = None
         self._public = PublicFiles(services.public)
         self._functions = HttpFunctions(services)
+        self._realtime = Realtime(services)
         self._sample = services.settings.observe.access_sample
         self._log_all = self._sample >= 1
         self._log_info = services.logs.level <= logging.INFO
@@ -137,10 +141,15 @@ class Edge:
             await self._send(exchange, self.answer_for(problem, exchange), send)
 
     async def _answer_other_protocol(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "websocket" and is_http_path(scope["path"]):
-            await self._functions.websocket(scope, receive, send)
-        else:
+        if scope["type"] != "websocket":
             await self._other_protocols(scope, receive, send)
+        elif scope["path"] == REALTIME_PATH:
+            await self._realtime.serve(scope, receive, send)
+        elif is_http_path(scope["path"]):
+            await self._functions.websocket(scope, receive, send)
+        else:  # refused before the handshake
+            await receive()
+            await send({"type": "websocket.close", "code": 1000})
 
     async def _answer_other(
         self, exchange: Exchange, scope: Scope, receive: Receive, send: Send

@@ -13,6 +13,7 @@ from baas.errors import Code
 from baas.functions.invocations import Invocation
 from baas.gateway import admin, database, functionadmin, functions, operations
 from baas.gateway.auth import auth_routes
+from baas.gateway.realtime import poll
 from baas.gateway.route import Route
 from baas.gateway.storageroutes import STORAGE
 from baas.settings import Settings
@@ -126,6 +127,24 @@ FUNCTIONS: Final[tuple[Route, ...]] = (
     ),
 )
 
+REALTIME: Final[tuple[Route, ...]] = (
+    Route(
+        method="POST",
+        path="/v1/realtime/poll",
+        name="realtime.poll",
+        endpoint=poll.poll,
+        access="anyone",
+        summary="The frames of the WebSocket at /v1/realtime, where sockets do not live",
+        description=(
+            "Says who it is, opens what it follows from the cursors that it has, and ends with its"
+            " answer: as soon as there is news, at the latest after `wait` seconds."
+        ),
+        tag="realtime",
+        body=poll.PollBody,
+        answer=poll.PollAnswer,
+    ),
+)
+
 ADMIN: Final[tuple[Route, ...]] = (
     Route(
         method="GET",
@@ -205,4 +224,12 @@ OPERATIONS: Final[tuple[Route, ...]] = (
 
 
 def all_routes(settings: Settings) -> tuple[Route, ...]:
-    return (*DATABASE, *auth_routes(settings.auth), *FUNCTIONS, *STORAGE, *ADMIN, *OPERATIONS)
+    return (
+        *DATABASE,
+        *auth_routes(settings.auth),
+        *FUNCTIONS,
+        *STORAGE,
+        *REALTIME,
+        *ADMIN,
+        *OPERATIONS,
+    )

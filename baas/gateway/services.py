@@ -24,11 +24,13 @@ from baas.functions.service import FunctionService
 from baas.gateway.actor import Addresses, Callers
 from baas.gateway.cors import Cors
 from baas.gateway.ratelimit import RateLimit, network_of
+from baas.gateway.realtime.numbers import Sent
 from baas.guard import Guard
 from baas.observe.logs import LogWriter
 from baas.observe.metrics import Metrics
 from baas.ports.documents import MaybeAwaitable
 from baas.ports.jobs import JobQueue
+from baas.push.sessions import Sessions
 from baas.schema.actor import Actor
 from baas.settings import LimitSettings, Settings
 from baas.storage.service import StorageService
@@ -111,6 +113,13 @@ class Functions(msgspec.Struct, frozen=True, kw_only=True):
     jobs: Callable[[], JobQueue]
 
 
+class RealtimeServices(msgspec.Struct, frozen=True):
+    """The sessions of this process, and what they were sent."""
+
+    sessions: Sessions
+    sent: Sent
+
+
 class Services(msgspec.Struct, frozen=True, kw_only=True):
     """Everything a route may use. `body_bytes` is the largest body, `public` the folder served at
     `/`, if there is one."""
@@ -129,6 +138,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     guard: Guard
     functions: Functions
     storage: StorageService
+    realtime: RealtimeServices
     rules_stale: Callable[[], bool]
     body_bytes: int
     public: Path | None = None

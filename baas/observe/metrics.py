@@ -46,6 +46,7 @@ class Metrics:
         self._gauges: dict[str, Callable[[], float]] = {}
         self._help: dict[str, str] = {}
         self._tables: dict[str, Table] = {}
+        self._totals: dict[str, Callable[[], float]] = {}
 
     def request(self, route: str, status: int, seconds: float) -> None:
         """Counts one answered request. `route` is a name of the route table."""
@@ -73,6 +74,11 @@ class Metrics:
         self._help[name] = help
         self._gauges[name] = read
 
+    def total(self, name: str, help: str, read: Callable[[], float]) -> None:
+        """A counter that is kept elsewhere, asked for at each scrape."""
+        self._help[name] = help
+        self._totals[name] = read
+
     def table(self, name: str, help: str, read: Table) -> None:
         """A counter with labels, asked for at each scrape."""
         self._help[name] = help
@@ -86,7 +92,8 @@ class Metrics:
             *_head("process_start_time_seconds", "gauge", "When this process started."),
             f"process_start_time_seconds {self._started:.3f}",
         ]
-        for name, value in self._counters.items():
+        counters = {**self._counters, **{name: read() for name, read in self._totals.items()}}
+        for name, value in counters.items():
             lines += [*_head(name, "counter", self._help[name]), f"{name} {value:g}"]
         for name, read in self._gauges.items():
             lines += [*_head(name, "gauge", self._help[name]), f"{name} {read():g}"]

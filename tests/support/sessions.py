@@ -127,12 +127,13 @@ class FakeService:
         self.opened: list[FakeSubscription] = []
         self.opening = 0
         self.gate = asyncio.Event()
+        self.first = "snapshot"
 
     async def watch(
         self, frame: Watch, caller: Caller, outbox: Outbox, ended: Ended
     ) -> FakeSubscription:
         await self._wait(frame.collection)
-        outbox.send(encode_frame("snapshot", id=frame.id, documents=[], cursor="c"))
+        outbox.send(encode_frame(self.first, id=frame.id, documents=[], cursor="c"))
         return self._opened(frame, caller, outbox, ended)
 
     async def join(

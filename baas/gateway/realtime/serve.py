@@ -13,13 +13,11 @@ from baas.gateway.actor import refuse_query_token
 from baas.gateway.exchange import Exchange, Receive, Scope, Send
 from baas.gateway.ratelimit import network_of
 from baas.gateway.realtime.asgiwire import AsgiWire
-from baas.gateway.realtime.numbers import Sent
-from baas.gateway.realtime.socket import PATH, RealtimeSocket, SocketWire
+from baas.gateway.realtime.socket import RealtimeSocket, SocketWire
 from baas.gateway.services import Services
 from baas.observe.logs import Access, stamp
 from baas.push.frames import encode_frame, error_frame
 from baas.push.session import Session
-from baas.push.sessions import Sessions
 from baas.push.wire import DRAIN, TOO_MUCH
 
 _ROUTE: Final = "realtime"
@@ -28,17 +26,13 @@ _SWITCHED: Final = 101
 _FORBIDDEN: Final = 1008
 
 
-def is_realtime(path: str) -> bool:
-    return path == PATH
-
-
 class Realtime:
-    """Serves the sockets of the process; `sent` counts what they were sent."""
+    """Serves the sockets of the process."""
 
-    def __init__(self, services: Services, sessions: Sessions, sent: Sent) -> None:
+    def __init__(self, services: Services) -> None:
         self._services = services
-        self._sessions = sessions
-        self._sent = sent
+        self._sessions = services.realtime.sessions
+        self._sent = services.realtime.sent
         push = services.settings.push
         self._frame_bytes = push.frame_bytes
         self._buffer_bytes = push.buffer_bytes
