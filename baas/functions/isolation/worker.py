@@ -16,6 +16,7 @@ import resource
 import signal
 import socket
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from contextvars import ContextVar
@@ -57,6 +58,7 @@ class Worker:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
+        self._thread = threading.get_ident()
         self.channel: Final = Channel(frames.decode_to_worker, self._received, _end)
         self._life: Lifecycle | None = None
         self._threads: Final = Threads()
@@ -197,8 +199,12 @@ class Worker:
             answer.set_exception(raised_by(frame.fault))
 
     def _logged(self, n: int, recording: Recording, line: Any) -> None:
-        """Lines come from threads too."""
-        self._loop.call_soon_threadsafe(self.channel.send, frames.Logged(n, line))
+        """Before its call's Done, or it would be nobody's: at once from the loop's own thread,
+        and from others ahead of what tells the loop that they have ended."""
+        if threading.get_ident() == self._thread:
+            self.channel.send(frames.Logged(n, line))
+        else:
+            self._loop.call_soon_threadsafe(self.channel.send, frames.Logged(n, line))
 
 
 class Printed(io.TextIOBase):

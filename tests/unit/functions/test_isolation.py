@@ -286,6 +286,23 @@ async def environment(ctx, event):
 """
 
 
+@shop(
+    """
+    @fn.event(isolation="process")
+    async def brief(ctx, event):
+        ctx.log.info("first")
+        print("second")
+        if event:
+            raise ValueError("over")
+    """
+)
+async def test_lines_of_a_call_that_ends_at_once_are_its_own(shop: Shop) -> None:
+    await shop.call("brief")
+    await shop.problem("brief", True)
+    lines = [[line["message"] for line in one["logs"]] for one in await shop.records()]
+    assert lines == [["first", "second"]] * 2
+
+
 @shop(KIT)
 async def test_a_worker_s_ctx_is_the_gateway_s(shop: Shop) -> None:
     shop.secrets.set(KEY="v4lue-of-key")
