@@ -281,7 +281,7 @@ class PushSettings(_Section, frozen=True):
     rate_frames: str = "600/10s"
     """Frames that the client may send; beyond, the connection ends with 4429."""
 
-    frame_bytes: _Count = 256 * 1024
+    frame_bytes: _Count = 64 * 1024
     """Largest frame that a client may send."""
 
     buffer_bytes: _Count = 1024**2

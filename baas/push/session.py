@@ -52,8 +52,8 @@ from baas.schema.values import date_from_ms
 
 _log = logging.getLogger(__name__)
 
-#: Frames that are kept while a token is being looked at.
-MAX_HELD: Final = 1000
+#: Bytes of frames that are kept while a token is being looked at.
+MAX_HELD: Final = 1024**2
 #: Channels hear no more often that a client is alive.
 ALIVE_SECONDS: Final = 5.0
 
@@ -94,6 +94,7 @@ class Session:
         "_claimed",
         "_frames_at",
         "_held",
+        "_held_bytes",
         "_host",
         "_seen",
         "_started",
@@ -123,6 +124,7 @@ class Session:
         self._wire = wire
         self.topics = Topics(self, host, wire)
         self._held: deque[ClientFrame] | None = None
+        self._held_bytes = 0
         self._task: asyncio.Task[None] | None = None
         self._started = self._seen = self._alive_at = host.clock.monotonic()
         self._frames_at = 0.0
@@ -159,8 +161,9 @@ class Session:
             self._act(frame)
         elif isinstance(frame, Ping):
             self._wire.send(_PONG)
-        elif len(self._held) < MAX_HELD:
+        elif self._held_bytes + len(text) <= MAX_HELD:
             self._held.append(frame)
+            self._held_bytes += len(text)
         else:
             self._too_many_frames()
 
@@ -225,6 +228,7 @@ class Session:
 
     def _act_on_held(self) -> None:
         held, self._held = self._held or deque(), None
+        self._held_bytes = 0
         while held and self.state is not State.CLOSED:
             self._act(held.popleft())
             if self._task is not None:  # another `auth` was among them

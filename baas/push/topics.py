@@ -15,7 +15,7 @@ from baas.push.wire import Admission, Limits
 _log = logging.getLogger(__name__)
 
 #: Messages of one session that are not durable yet.
-MAX_PUBLISHING: Final = 100
+MAX_PUBLISHING: Final = 64
 
 TopicFrame: TypeAlias = Watch | Unwatch | Join | Leave | Publish | Ack
 

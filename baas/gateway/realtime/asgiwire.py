@@ -12,7 +12,8 @@ from collections.abc import Callable
 
 from baas.gateway.exchange import Send
 from baas.gateway.realtime.numbers import Sent
-from baas.push.wire import Ending
+from baas.gateway.realtime.socket import CONTROL_BYTES
+from baas.push.wire import TOO_MUCH, Ending
 
 
 class AsgiWire:
@@ -34,6 +35,10 @@ class AsgiWire:
 
     def send(self, frame: bytes) -> None:
         if self._ending is not None:
+            return
+        if self._size > self._limit + CONTROL_BYTES:  # it reads nothing, and asks on and on
+            self._frames.clear()
+            self.close(TOO_MUCH)
             return
         self._sent.count(frame)
         self._frames.append(frame)

@@ -85,19 +85,20 @@ class Realtime:
 
     async def _serve_plain(self, exchange: Exchange, receive: Receive, send: Send) -> None:
         wire = AsgiWire(send, self._buffer_bytes, self._sent)
-        sending = asyncio.create_task(wire.run())
+        tasks = [asyncio.create_task(wire.run())]
         session = self._open(exchange, wire)
         try:
             if session is not None:
-                listening = asyncio.create_task(self._listen(session, receive))
-                await asyncio.wait({sending, listening}, return_when=asyncio.FIRST_COMPLETED)
-                listening.cancel()
+                tasks.append(asyncio.create_task(self._listen(session, receive)))
+                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
                 session.lost()
                 self._finish(exchange, session)
             if session is None or session.ending is not None:
-                await sending
+                await asyncio.wait(tasks[:1])
         finally:
-            sending.cancel()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     def _open(self, exchange: Exchange, wire: Any) -> Session | None:
         """None where there are too many: the client was told."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
 import pytest
 
 from baas.errors import Code, Problem
-from baas.push.session import State
+from baas.push.session import MAX_HELD, State
 from baas.push.topic import MAX_STEPS
 from baas.push.topics import MAX_PUBLISHING
 from baas.push.wire import DRAIN, PING_SECONDS
@@ -537,3 +538,16 @@ async def test_connections_are_counted_by_process_address_and_user() -> None:
     bench.connect("192.0.2.2")
     with pytest.raises(Problem):
         bench.connect("192.0.2.3")
+
+
+@in_loop
+async def test_no_more_is_kept_while_a_token_is_looked_at_than_allowed() -> None:
+    bench = Bench()
+    bench.identities.gate = asyncio.Event()
+    client = bench.connect()
+    await client.say(type="auth", token=None)
+    big = msgspec.json.encode({"type": "publish", "id": "c", "event": "e", "data": "x" * 60_000})
+    for _ in range(MAX_HELD // len(big)):
+        assert await client.say_raw(big) == []
+    await client.say_raw(big)
+    assert client.code == 4429
