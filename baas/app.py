@@ -27,6 +27,7 @@ from baas.engines.sqlite.store import SqliteStore
 from baas.functions.background import Background
 from baas.functions.filehost import Files
 from baas.functions.logs import Logs, Tail
+from baas.functions.measures import measure_jobs
 from baas.functions.once import Once
 from baas.functions.records import RECORD_COLLECTIONS
 from baas.functions.releases import Releases
@@ -127,6 +128,7 @@ class App:
             self.functions.secrets,
             clock,
             settings,
+            redactor=self.functions.redactor,
         )
         self.functions.dispatch = self.background
         self.function_guard: Final = FunctionGuard(self._rules.functions, self.store)
@@ -175,6 +177,12 @@ class App:
             lambda: self.logs.dropped,
         )
         self.functions.measure(self.metrics)
+        measure_jobs(self.metrics, lambda: self.store.jobs, clock)
+        self.metrics.gauge(
+            "baas_function_load_errors",
+            "Whether the functions of the folder are not in force because they do not load.",
+            lambda: int(bool(self.releases.error)),
+        )
         self.sent.measure(self.metrics, self.realtime)
         self._tasks: list[asyncio.Task[None]] = []
         self._bridge: LoggingBridge | None = None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Final, Protocol
 
@@ -31,6 +31,7 @@ from baas.functions.model import MAX_DEPTH, Call, FunctionSpec, Release
 from baas.functions.outbound import AT_ONCE, Guarded, WebhookRunner
 from baas.functions.pump import Pump
 from baas.functions.queues import Queues
+from baas.functions.redact import Redactor
 from baas.functions.registry import Registry, caller_of
 from baas.functions.triggers import events
 from baas.functions.triggers.documents import Follower, Source
@@ -67,6 +68,7 @@ class Background:
         clock: Clock,
         settings: Settings,
         guarded: Guarded | None = None,
+        redactor: Callable[[], Redactor] = Redactor,
     ) -> None:
         self._store = store
         self._registry = registry
@@ -75,6 +77,7 @@ class Background:
         self._clock = clock
         self._settings = settings
         self._guarded = guarded or Guarded(parse_networks(settings.jobs.webhook_private))
+        self._redactor = redactor
         self._started = False
         #: Whether background tasks do the work, rather than `run_once`.
         self._loops = False
@@ -107,7 +110,9 @@ class Background:
         self._queues = Queues(jobs, self._invoke, self._functions, settlement, clock)
         self._timers = Timers(jobs, clock)
         self._follower = Follower(self._store, jobs, clock)
-        self.letters: DeadLetters = DeadLetters(jobs, self._functions, clock, self._pumps[0].hasten)
+        self.letters: DeadLetters = DeadLetters(
+            jobs, self._functions, clock, self._pumps[0].hasten, self._redactor
+        )
 
     async def start(self) -> None:
         self._loops = True

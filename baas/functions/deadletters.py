@@ -12,6 +12,7 @@ from baas.errors import not_found
 from baas.functions.delivery import Functions
 from baas.functions.destinations import CALL, MESSAGE, MESSAGE_MS, WEBHOOK, WEBHOOK_MS
 from baas.functions.model import Call, RetryPolicy
+from baas.functions.redact import Redactor
 from baas.ports.documents import resolve
 from baas.ports.jobs import Job, JobQueue, JobState
 from baas.schema.actor import Actor
@@ -26,7 +27,8 @@ _CALLS: Final = msgspec.json.Decoder(Call)
 
 
 class DeadLetters:
-    """`hasten` tells this process's workers of a stop, so that they need not find it out."""
+    """`hasten` tells this process's workers of a stop, so that they need not find it out;
+    `redactor` gives the one for the secrets of now."""
 
     def __init__(
         self,
@@ -34,11 +36,13 @@ class DeadLetters:
         functions: Functions,
         clock: Clock,
         hasten: Callable[[str], None] = lambda id: None,
+        redactor: Callable[[], Redactor] = Redactor,
     ) -> None:
         self._jobs = jobs
         self._functions = functions
         self._clock = clock
         self._hasten = hasten
+        self._redactor = redactor
 
     async def stop(self, id: str, actor: Actor) -> JobState:
         """Asks a job to stop; the state that it is in then. Not begun, it is STOPPED; running, it
@@ -66,7 +70,8 @@ class DeadLetters:
                 queue=queue, kind=kind, states=states, before=before, limit=min(limit, MAX_PAGE)
             )
         )
-        jobs = [shown(job) for job in found if job.kind in SHOWN]
+        redactor = self._redactor()
+        jobs = [shown(job, redactor) for job in found if job.kind in SHOWN]
         return {"jobs": jobs, "next": found[-1].id if len(found) == limit else None}
 
     async def redrive(self, id: str) -> dict[str, Any]:
@@ -78,7 +83,7 @@ class DeadLetters:
         if not await self._jobs.redrive(id, expires):
             raise not_found("There is no such dead letter.")
         again = await resolve(self._jobs.get(id))
-        return shown(again or job)
+        return shown(again or job, self._redactor())
 
     def _age_ms(self, job: Job) -> int:
         """How long it may be tried this time."""
@@ -88,8 +93,9 @@ class DeadLetters:
         return round((spec.retries if spec else RetryPolicy()).max_age * 1000)
 
 
-def shown(job: Job) -> dict[str, Any]:
-    """A job as admins see it, payload included: a call, a message of a queue, a webhook."""
+def shown(job: Job, redactor: Redactor) -> dict[str, Any]:
+    """A job as admins see it, payload included: a call, a message of a queue, a webhook. Secrets
+    are taken out of it as out of captures; what runs has them."""
     told: dict[str, Any] = {
         "id": job.id,
         "kind": job.kind,
@@ -101,13 +107,13 @@ def shown(job: Job) -> dict[str, Any]:
         "due": date_from_ms(job.due_ms),
         "owner": job.owner,
         "depth": job.depth,
-        "payload": msgspec.json.decode(job.payload),
+        "payload": redactor.value(msgspec.json.decode(job.payload)),
         "history": [_stamp(*entry) for entry in job.history],
     }
     if job.result is not None:
-        told["result"] = msgspec.Raw(job.result)
+        told["result"] = redactor.value(msgspec.json.decode(job.result))
     if job.error is not None:
-        told["error"] = job.error
+        told["error"] = redactor.value(job.error)
     return told
 
 

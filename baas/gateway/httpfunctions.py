@@ -33,6 +33,9 @@ from baas.ids import new_id
 from baas.schema.actor import NOBODY, Actor
 
 _log: Final = logging.getLogger("baas.functions")
+#: Sockets last too long to be timed like requests, so they are only counted.
+SOCKETS: Final = "baas_mount_sockets_total"
+SOCKETS_REFUSED: Final = "baas_mount_sockets_refused_total"
 _READING: Final = ("GET", "HEAD", "OPTIONS")
 
 
@@ -46,6 +49,8 @@ class HttpFunctions:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._apps = MountedApps()
+        services.metrics.counter(SOCKETS, "WebSockets handed to mounted apps.")
+        services.metrics.counter(SOCKETS_REFUSED, "WebSockets below /http that were refused.")
 
     async def serve(
         self, exchange: Exchange, scope: Scope, receive: Receive, send: Send
@@ -66,6 +71,7 @@ class HttpFunctions:
     async def websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         """To a mounted app; else refused before the handshake."""
         exchange = Exchange({**scope, "method": "GET"})
+        metrics = self._services.metrics
         exchange.ip = self._services.addresses.of(exchange, scope)
         try:
             actor, fault = await self._caller(exchange)
@@ -75,9 +81,11 @@ class HttpFunctions:
             await self._allow_mount(found, exchange, actor, fault)
         except Problem as problem:
             _log.info("websocket at %s refused: %s", exchange.path, problem.public.name)
+            metrics.increment(SOCKETS_REFUSED)
             await receive()
             await send({"type": "websocket.close", "code": 1008})
             return
+        metrics.increment(SOCKETS)
         with self._services.functions.service.registry.keep(serving):
             await self._apps.of(serving, found.mount)(scope, receive, send)
 

@@ -53,6 +53,7 @@ async def readyz(call: Call) -> Answer:
 
 
 async def metrics(call: Call) -> Answer:
+    await call.services.metrics.refresh()
     body = call.services.metrics.render()
     return Answer(body, 200, ((b"content-type", CONTENT_TYPE.encode()), _NO_STORE))
 

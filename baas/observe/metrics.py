@@ -10,8 +10,8 @@ import os
 import platform
 import time
 from bisect import bisect_left
-from collections.abc import Callable, Iterable
-from typing import Final, TypeAlias
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Final, Literal, TypeAlias
 
 #: Upper bounds in seconds.
 BUCKETS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
@@ -19,9 +19,10 @@ BUCKETS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 
-#: Each series of a counter: its labels as they are written (`a="b",c="d"`), and its value. Label
-#: values are names of the app's own, of letters, digits and `_`.
+#: Each series: its labels as they are written (`a="b",c="d"`, see `label`), and its value. Their
+#: number must be bounded.
 Table: TypeAlias = Callable[[], Iterable[tuple[str, float]]]
+Kind: TypeAlias = Literal["counter", "gauge"]
 
 
 class _Histogram:
@@ -45,7 +46,9 @@ class Metrics:
         self._counters: dict[str, float] = {}
         self._gauges: dict[str, Callable[[], float]] = {}
         self._help: dict[str, str] = {}
-        self._tables: dict[str, Table] = {}
+        self._tables: dict[str, tuple[Kind, Table]] = {}
+        #: Awaited before each scrape, for what cannot be read in passing.
+        self.before: list[Callable[[], Awaitable[None]]] = []
         self._totals: dict[str, Callable[[], float]] = {}
 
     def request(self, route: str, status: int, seconds: float) -> None:
@@ -79,10 +82,14 @@ class Metrics:
         self._help[name] = help
         self._totals[name] = read
 
-    def table(self, name: str, help: str, read: Table) -> None:
-        """A counter with labels, asked for at each scrape."""
+    def table(self, name: str, help: str, read: Table, kind: Kind = "counter") -> None:
+        """Numbers with labels, asked for at each scrape."""
         self._help[name] = help
-        self._tables[name] = read
+        self._tables[name] = (kind, read)
+
+    async def refresh(self) -> None:
+        for prepare in self.before:
+            await prepare()
 
     def render(self) -> bytes:
         lines = [
@@ -97,8 +104,8 @@ class Metrics:
             lines += [*_head(name, "counter", self._help[name]), f"{name} {value:g}"]
         for name, read in self._gauges.items():
             lines += [*_head(name, "gauge", self._help[name]), f"{name} {read():g}"]
-        for name, table in self._tables.items():
-            lines += _head(name, "counter", self._help[name])
+        for name, (kind, table) in self._tables.items():
+            lines += _head(name, kind, self._help[name])
             lines += [f"{name}{{{labels}}} {value:g}" for labels, value in sorted(table())]
         lines += self._request_lines()
         return ("\n".join(lines) + "\n").encode()
@@ -114,6 +121,12 @@ class Metrics:
         for route, histogram in sorted(self._seconds.items()):
             lines += _histogram_lines(name, f'route="{route}",{worker}', histogram)
         return lines
+
+
+def label(name: str, value: str) -> str:
+    """One label as it is written, whatever the value is."""
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'{name}="{escaped}"'
 
 
 def _head(name: str, kind: str, help: str) -> list[str]:

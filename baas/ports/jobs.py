@@ -97,6 +97,16 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         return self.expires_ms is not None and self.expires_ms <= now_ms
 
 
+class Depth(msgspec.Struct, frozen=True):
+    """How many jobs of one queue are in one state. `due_ms` is the time that the oldest of those
+    that wait was due, None where none of them is due yet or the state is no waiting."""
+
+    queue: str
+    state: JobState
+    jobs: int
+    due_ms: int | None = None
+
+
 #: The reason in a history where a claim was taken over.
 LEASE_ENDED: Final = "lease ended"
 
@@ -201,6 +211,11 @@ class JobQueue(Protocol):
 
     def counts(self) -> MaybeAwaitable[dict[tuple[str, JobState], int]]:
         """How many jobs per queue and state."""
+        ...
+
+    def depths(self) -> MaybeAwaitable[Sequence[Depth]]:
+        """Of what is not done with: jobs under way, waiting, and dead letters. What succeeded or
+        was stopped is not looked at, so this may be asked often."""
         ...
 
     def tick(self, timer: str, scheduled_ms: int, job: NewJob | None) -> Awaitable[bool]:

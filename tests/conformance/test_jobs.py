@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from baas.ports.documents import resolve
-from baas.ports.jobs import LEASE_ENDED, MAX_HISTORY, JobState, LeaseLost, NewJob
+from baas.ports.jobs import LEASE_ENDED, MAX_HISTORY, Depth, JobState, LeaseLost, NewJob
 
 pytestmark = pytest.mark.anyio
 
@@ -503,3 +503,21 @@ async def test_jobs_outlive_the_store(engine, store, new) -> None:
         assert (await claim_one(again.jobs)).payload == b"kept"
     finally:
         await again.close()
+
+
+async def test_depths_tell_of_what_is_not_done_with(jobs, new, clock) -> None:
+    assert await resolve(jobs.depths()) == []
+    now = clock.now_ms()
+    await jobs.add([new("a", queue="x", due_ms=now - 5), new("b", queue="x", due_ms=now - 9)])
+    await jobs.add([new("c", queue="x", due_ms=now + 1000), new("d", queue="y"), new("e")])
+    await jobs.add([new("o1", queue="z", ordering="k"), new("o2", queue="z", ordering="k")])
+    await jobs.succeed(await claim_one_of(jobs, "e"), None)
+    (failed,) = await claim(jobs, "y")
+    await jobs.fail(failed, {"code": "X"})
+    await claim(jobs, "x", limit=1)
+    assert sorted(await resolve(jobs.depths()), key=lambda one: (one.queue, one.state.value)) == [
+        Depth("x", JobState.ENQUEUED, 2, now - 5),
+        Depth("x", JobState.RUNNING, 1),
+        Depth("y", JobState.FAILED, 1),
+        Depth("z", JobState.ENQUEUED, 2, now),
+    ]

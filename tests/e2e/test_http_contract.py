@@ -415,7 +415,14 @@ def test_operations_answer(gateway: Gateway) -> None:
     numbers = gateway.client.get("/metrics")
     assert numbers.headers["content-type"].startswith("text/plain; version=0.0.4")
     assert 'baas_requests_total{route="operations.healthz",status="200"' in numbers.text
-    for name in ("baas_build_info", "baas_rules_stale", "baas_store_waiting_writes"):
+    for name in (
+        "baas_build_info",
+        "baas_dead_letters",
+        "baas_function_load_errors",
+        "baas_mount_sockets_total",
+        "baas_rules_stale",
+        "baas_store_waiting_writes",
+    ):
         assert f"\n{name}" in numbers.text
     keys = gateway.client.get("/.well-known/jwks.json").json()["keys"]
     assert all(key["alg"] == "EdDSA" and "d" not in key for key in keys)

@@ -25,6 +25,7 @@ from baas.engines.sqlite.writer import Writer
 from baas.ports.documents import MaybeAwaitable, StepResult, WriteInfo
 from baas.ports.jobs import (
     SETTLED,
+    Depth,
     Job,
     JobState,
     NewJob,
@@ -35,6 +36,7 @@ Row: TypeAlias = tuple[Any, ...]
 Rows: TypeAlias = list[Row]
 Jobs: TypeAlias = list[Job]
 Ids: TypeAlias = list[str]
+Depths: TypeAlias = list[Depth]
 #: How often other processes' jobs are looked for while somebody waits, in seconds.
 POLL: Final = 0.075
 #: Jobs that one transaction removes, so that no other write waits long.
@@ -302,6 +304,10 @@ class SqliteJobs:
         return {
             (queue, JobState(state)): count for queue, state, count in await self._rows(text, ())
         }
+
+    async def depths(self) -> Depths:
+        rows = await self._rows(sql.DEPTHS, (self._clock.now_ms(),))
+        return [Depth(queue, JobState(state), jobs, due) for queue, state, jobs, due in rows]
 
     async def _rows(self, text: str, params: Row) -> Rows:
         """On the loop where that is quick, else in a reader thread."""

@@ -78,6 +78,14 @@ BEHIND_OTHERS: Final = (
     f"SELECT EXISTS(SELECT 1 FROM baas_jobs WHERE queue=? AND ordering=? AND {OPEN})"
 )
 
+#: Parameter: now.
+DEPTHS: Final = (
+    "SELECT queue,state,count(*),min(CASE WHEN state IN ('enqueued','retrying') AND ready<=?"
+    " THEN due END) FROM baas_jobs WHERE state IN"
+    " ('enqueued','running','retrying','stopping','failed','expired')"
+    " GROUP BY queue,state ORDER BY queue,state"
+)
+
 
 def job_of(row: tuple[Any, ...]) -> Job:
     """A row of COLUMNS."""
