@@ -18,6 +18,7 @@ from baas.database.context import Call, Context
 from baas.database.creation import admitted
 from baas.database.lookups import NOTHING_KNOWN
 from baas.database.serverfields import STAMPS
+from baas.database.writes import otherwise_of
 from baas.errors import Code, Problem
 from baas.ports.documents import LookupNeeded, WriteInfo
 from baas.query.ast import ALWAYS
@@ -83,17 +84,56 @@ async def hooked(context: Context, call: Call, verb: str, body: Any) -> Call:
     """The call with what the hooks made of its body; for a verb that `is_hooked`."""
     operation = _OPERATIONS[verb]
     assert context.before is not None
-    _refuse_upsert(context, call, body)
-    if not context.before.covers(call.collection, operation):
-        return call
-    _refuse_early(context, call, operation)
-    made = []
-    for write, part in _planned(context, call, operation, body):
-        changed = await context.before.run(write)
-        if changed is not None and part is not None:
-            part = _checked(context, call, write, part, changed)
-        made.append(part or {})
-    return msgspec.structs.replace(call, hooked=tuple(made))
+    upsert = isinstance(body, (UpdateBody, ReplaceBody)) and body.upsert
+    if context.before.covers(call.collection, operation) and not (
+        upsert and _is_refused(context, call, operation)
+    ):
+        _refuse_early(context, call, operation)
+        planned = _planned(context, call, operation, body)
+        made = [await _run(context, call, write, part) for write, part in planned]
+        call = msgspec.structs.replace(call, hooked=tuple(part or {} for part in made))
+    if upsert and context.before.covers(call.collection, "insert"):
+        found = await _before_upsert(context, call, body)
+        call = msgspec.structs.replace(call, hooked_insert=found)
+    return call
+
+
+async def _run(
+    context: Context, call: Call, write: PlannedWrite, part: Document | None
+) -> Document | None:
+    assert context.before is not None
+    changed = await context.before.run(write)
+    if changed is None or part is None:
+        return part
+    return _checked(context, call, write, part, changed)
+
+
+async def _before_upsert(
+    context: Context, call: Call, body: UpdateBody | ReplaceBody
+) -> Document | Problem:
+    """Whether an upsert inserts is known only once it meets the store, too late for hooks. So
+    they run on what it would insert; what they make of it, or their refusal, counts if it does."""
+    try:
+        _refuse_early(context, call, "insert")
+        document = otherwise_of(context, call, body)
+        write = PlannedWrite(
+            collection=call.collection,
+            operation="insert",
+            origin=_origin(call),
+            ip=call.ip,
+            document=document,
+        )
+        return await _run(context, call, write, document) or document
+    except Problem as refusal:
+        return refusal
+
+
+def _is_refused(context: Context, call: Call, operation: Planned) -> bool:
+    try:
+        _refuse_early(context, call, operation)
+    except Problem:
+        return True
+    return False
 
 
 def _refuse_early(context: Context, call: Call, operation: Planned) -> None:
@@ -107,20 +147,13 @@ def _refuse_early(context: Context, call: Call, operation: Planned) -> None:
         return
 
 
-def _refuse_upsert(context: Context, call: Call, body: Any) -> None:
-    """An upsert is an insert only once it meets the store, too late for hooks before inserts."""
-    assert context.before is not None
-    if getattr(body, "upsert", False) and context.before.covers(call.collection, "insert"):
-        detail = "upsert: functions run before inserts here; insert or update instead."
-        raise Problem(Code.NOT_SUPPORTED, detail)
-
-
 def _planned(
     context: Context, call: Call, operation: Planned, body: Any
 ) -> Iterator[tuple[PlannedWrite, Document | None]]:
     """Each write of the body, and the part of it that hooks may change."""
-    origin = call.origin or WriteInfo(actor=call.actor.uid)
-    write = PlannedWrite(collection=call.collection, operation=operation, origin=origin, ip=call.ip)
+    write = PlannedWrite(
+        collection=call.collection, operation=operation, origin=_origin(call), ip=call.ip
+    )
     replace = msgspec.structs.replace
     match body:
         case InsertBody():
@@ -134,6 +167,10 @@ def _planned(
             yield replace(write, document=document, id=body.id), document
         case DeleteBody():
             yield replace(write, **_aim(body)), None
+
+
+def _origin(call: Call) -> WriteInfo:
+    return call.origin or WriteInfo(actor=call.actor.uid)
 
 
 def _documents(context: Context, call: Call, body: InsertBody) -> list[Document]:

@@ -133,7 +133,9 @@ class Upsert:
 
     def _creation(self, lookups: Lookups) -> Creation:
         fresh = self._edit.fresh(self._call, self._seed)
-        return creation(self._context, self._call, fresh, lookups, "document")
+        made = self._call.hooked_insert
+        hooked = None if isinstance(made, Problem) else made
+        return creation(self._context, self._call, fresh, lookups, "document", hooked)
 
     @property
     def filter(self) -> Filter:
@@ -157,6 +159,8 @@ class Upsert:
 
     def otherwise(self, lookups: Lookups) -> Document:
         made = self._creation(lookups)
+        if isinstance(self._call.hooked_insert, Problem):
+            raise self._call.hooked_insert
         made.check(lookups)
         return made.document
 

@@ -10,7 +10,7 @@ import msgspec
 
 from baas.clock import Clock
 from baas.database.cursors import Cursors, KeySource
-from baas.errors import denied, invalid
+from baas.errors import Problem, denied, invalid
 from baas.guard import Guard, RequestFacts
 from baas.ids import is_collection_name, is_id
 from baas.ports.documents import DocumentStore, WriteInfo
@@ -54,7 +54,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     """One request: who asks, for which collection, when (ms since 1970).
 
     `origin` is whom the change feed names, None: the caller. `hooked` is what before-hooks made of
-    the body's documents, one for each, or of its update.
+    the body's documents, one for each, or of its update; `hooked_insert`, what those before inserts
+    made of the document that an upsert makes where it finds none, or why they refused it.
     """
 
     collection: str
@@ -65,6 +66,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     idempotency_key: str | None = None
     origin: WriteInfo | None = None
     hooked: tuple[Document, ...] | None = None
+    hooked_insert: Document | Problem | None = None
 
     def facts(self, data: Value = None, fields: tuple[str, ...] | None = None) -> RequestFacts:
         return RequestFacts(time_ms=self.now_ms, ip=self.ip, data=data, fields=fields)

@@ -100,17 +100,31 @@ def _insert_step(call: Call, made: Creation) -> Insert:
 
 
 def update(context: Context, call: Call, body: UpdateBody) -> Planner:
-    sent = parse_update(body.update, context.query_limits, now_ms=call.now_ms)
-    hooked = None
-    if call.hooked is not None:
-        hooked = parse_update(call.hooked[0], context.query_limits, now_ms=call.now_ms)
-    edit = UpdateEdit(sent, hooked)
+    edit = _update_edit(context, call, body)
     if body.multi and body.upsert:
         raise invalid("upsert", "never goes with multi")
     target = _target(context, call, body)
     if isinstance(target, str):
         return _change_one(context, call, target, edit, body)
     return _change_by_filter(context, call, target, edit, body)
+
+
+def _update_edit(context: Context, call: Call, body: UpdateBody) -> UpdateEdit:
+    sent = parse_update(body.update, context.query_limits, now_ms=call.now_ms)
+    hooked = None
+    if call.hooked is not None:
+        hooked = parse_update(call.hooked[0], context.query_limits, now_ms=call.now_ms)
+    return UpdateEdit(sent, hooked)
+
+
+def otherwise_of(context: Context, call: Call, body: UpdateBody | ReplaceBody) -> Document:
+    """What an upsert inserts where it finds nothing, as if it had been sent."""
+    if isinstance(body, ReplaceBody):
+        check_id(body.id)
+        return _replace_edit(context, call, body).fresh(call, {"_id": body.id})
+    target = _target(context, call, body)
+    seed = {"_id": target} if isinstance(target, str) else seed_of(target)
+    return _update_edit(context, call, body).fresh(call, seed)
 
 
 def _target(context: Context, call: Call, body: UpdateBody | DeleteBody) -> str | Filter:
@@ -128,6 +142,10 @@ def _target(context: Context, call: Call, body: UpdateBody | DeleteBody) -> str 
 
 def replace(context: Context, call: Call, body: ReplaceBody) -> Planner:
     check_id(body.id)
+    return _change_one(context, call, body.id, _replace_edit(context, call, body), body)
+
+
+def _replace_edit(context: Context, call: Call, body: ReplaceBody) -> ReplaceEdit:
     document = admitted(context, call, body.document, "document")
     if document.get("_id", body.id) != body.id:
         raise invalid("document._id", "is not the `id` of this request; an _id never changes")
@@ -136,8 +154,7 @@ def replace(context: Context, call: Call, body: ReplaceBody) -> Planner:
     validator = context.collection(call.collection).validator
     completed = partial(validator.with_defaults, now_ms=call.now_ms)
     hooked = None if call.hooked is None else call.hooked[0]
-    edit = ReplaceEdit(body.id, document, completed, hooked)
-    return _change_one(context, call, body.id, edit, body)
+    return ReplaceEdit(body.id, document, completed, hooked)
 
 
 def _change_one(

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from baas.errors import Code
+from baas.errors import Code, Problem
 from tests.support.database import ANN, NOBODY, SERVER, refused
 from tests.support.invoking import Shop, shop
 
@@ -174,9 +174,69 @@ async def test_a_transaction_s_operations_meet_it(shop: Shop) -> None:
 
 
 @shop(SLUG)
-async def test_an_upsert_cannot_slip_past_it(shop: Shop) -> None:
-    with refused(Code.NOT_SUPPORTED):
+async def test_an_upsert_that_inserts_meets_it_and_one_that_updates_does_not(shop: Shop) -> None:
+    update = {"$set": {"title": "Red"}, "$setOnInsert": {"score": 1}}
+    made = await shop.do(ANN, "update", "posts", id="p1", update=update, upsert=True)
+    assert made["upsertedId"] == "p1"
+    stored = (await shop.stored("posts"))["p1"]
+    assert (stored["slug"], stored["score"], stored["_openid"]) == ("red", 1, "ann")
+    update = {"$set": {"title": "Blue"}}
+    again = await shop.do(ANN, "update", "posts", id="p1", update=update, upsert=True)
+    assert (again["matched"], again["upsertedId"]) == (1, None)
+    assert (await shop.stored("posts"))["p1"]["slug"] == "red"
+    by_filter = {"filter": {"title": "Green"}, "update": {"$set": {"score": 2}}, "upsert": True}
+    made = await shop.do(ANN, "update", "posts", **by_filter)
+    assert (await shop.stored("posts"))[made["upsertedId"]]["slug"] == "green"
+    await shop.do(ANN, "replace", "posts", id="p2", document={"title": "Two"}, upsert=True)
+    assert (await shop.stored("posts"))["p2"]["slug"] == "two"
+    operation = {"collection": "posts", "verb": "update", "id": "p3", "upsert": True}
+    await shop.transaction(ANN, {**operation, "update": {"$set": {"title": "Three"}}})
+    assert (await shop.stored("posts"))["p3"]["slug"] == "three"
+
+
+@shop(
+    """
+    @fn.before("database.posts.insert")
+    async def strict(ctx, event):
+        if "score" not in event.document:
+            raise fn.Error("NO_SCORE", status=409)
+
+    @fn.before("database.posts.update")
+    async def counted(ctx, event):
+        return {"update": {**event.update, "$inc": {"edits": 1}}}
+    """
+)
+async def test_a_refusal_counts_only_for_what_an_upsert_comes_to_be(shop: Shop) -> None:
+    upsert = {"id": "p1", "update": {"$set": {"title": "a"}}, "upsert": True}
+    with pytest.raises(Problem) as caught:
+        await shop.do(ANN, "update", "posts", **upsert)
+    assert caught.value.public.name == "NO_SCORE"
+    assert await shop.stored("posts") == {}
+    await shop.insert("posts", {"_id": "p1", "title": "a", "score": 1}, actor=ANN)
+    assert (await shop.do(ANN, "update", "posts", **upsert))["matched"] == 1
+    assert (await shop.stored("posts"))["p1"]["edits"] == 1
+
+
+@shop(SLUG)
+async def test_who_may_not_insert_makes_nothing_run_by_an_upsert(shop: Shop) -> None:
+    with refused(Code.PERMISSION_DENIED):
+        await shop.do(
+            NOBODY, "update", "posts", id="p1", update={"$set": {"title": "x"}}, upsert=True
+        )
+    assert await shop.records() == []
+
+
+@shop(
+    """
+    @fn.before("database.posts.insert")
+    async def owned(ctx, event):
+        event.document["_id"] = "other"
+    """
+)
+async def test_it_may_not_name_an_upserted_document(shop: Shop) -> None:
+    with refused(Code.FUNCTION_FAILED):
         await shop.do(ANN, "update", "posts", id="p1", update={"$set": {"title": "x"}}, upsert=True)
+    assert await shop.stored("posts") == {}
 
 
 @shop(
