@@ -15,6 +15,7 @@ import click
 from baas.cli.common import data_option, load_app_settings
 from baas.cli.remote import Remote, gateway
 from baas.cli.user import table
+from baas.errors import ConfigurationError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -285,6 +286,50 @@ def deploy(url: str, key: str | None) -> None:
     with gateway(url, key, None) as remote:
         made = remote.post("/v1/admin/functions/deploy", {"files": files, "config": bundle.config})
     click.echo(f"version {made['version']} is in force: {', '.join(made['functions'])}")
+
+
+# -- leaving ---------------------------------------------------------------------------------------
+
+
+@fn.command()
+@click.option(
+    "--target",
+    required=True,
+    type=click.Choice(("sam", "serverless-devs", "serverless", "scf")),
+    help="The tool that the manifest is for.",
+)
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="A new folder.")
+@click.argument("names", nargs=-1)
+def export(target: str, out: Path, names: tuple[str, ...]) -> None:
+    """Write the functions of the current folder (or those NAMES) for another cloud.
+
+    A manifest, an entry file and a report of what does not carry over. Needs no gateway; values of
+    secrets are not written.
+    """
+    from baas.functions.bundle import read_bundle
+    from baas.functions.export import export as exported
+    from baas.functions.export.writing import write
+    from baas.functions.load import load_release, unload
+    from baas.functions.overrides import read_manifest
+
+    folder = Path.cwd()
+    settings = load_app_settings(folder)
+    config, yaml = read_manifest(folder)
+    source = folder / settings.app.functions
+    try:
+        bundle = read_bundle(source, config)
+        release = load_release(bundle, source, yaml=yaml, label=settings.app.functions)
+        try:
+            made = exported(release, bundle, target, settings.app.name, names)
+        finally:
+            unload(release)
+        written = write(made, out)
+    except ConfigurationError as fault:
+        raise click.ClickException(str(fault)) from None
+    count = len(made.plan.functions)
+    click.echo(f"{count} function{'s' * (count != 1)} for {target} in {out}: {', '.join(written)}")
+    for remark in made.plan.remarks:
+        click.echo(f"- {remark.about}: {remark.text}")
 
 
 # -- jobs ------------------------------------------------------------------------------------------
