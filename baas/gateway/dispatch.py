@@ -50,6 +50,8 @@ log = logging.getLogger(__name__)
 
 AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+#: How long a client may take for the next piece of a file, before it is hung up on.
+SEND_SECONDS: Final = 60.0
 #: What Litestar serves; every other path is one of the app's public files.
 API_PATHS: Final = frozenset(
     {"/healthz", "/readyz", "/metrics", "/openapi.json", "/docs", "/.well-known/jwks.json"}
@@ -203,7 +205,11 @@ class Edge:
         try:
             await send({"type": "http.response.start", "status": answer.status, "headers": head})
             async for piece in stream.pieces:
-                await send({"type": "http.response.body", "body": piece, "more_body": True})
+                try:
+                    async with asyncio.timeout(SEND_SECONDS):
+                        await send({"type": "http.response.body", "body": piece, "more_body": True})
+                except TimeoutError:
+                    raise ClientGone from None
             await send({"type": "http.response.body", "body": b""})
         finally:
             await stream.close()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from time import monotonic
 from typing import Any, Final
 
 from multipart import (
@@ -23,22 +24,34 @@ from baas.gateway.exchange import Exchange, Receive
 
 #: Everything before the file's bytes.
 MAX_HEAD_BYTES: Final = 64 * 1024
+#: Bytes a second that a body has to bring on the whole, after a minute: less is no network but
+#: somebody who holds connections.
+LEAST_RATE: Final = 1024
+#: The longest that one body is waited for; half of the age from which what has no row is swept
+#: (`storage.sweep.GRACE_MS`: a store may date an object by when its upload began).
+MOST_SECONDS: Final = 3600.0
 FILE: Final = "file"
 
 
 async def body_pieces(receive: Receive) -> AsyncIterator[bytes]:
-    """The body as it comes. INVALID_ARGUMENT where nothing has come for a minute."""
-    more = True
+    """The body as it comes. INVALID_ARGUMENT where nothing has come for a minute, where on the
+    whole it comes more slowly than `LEAST_RATE`, or after `MOST_SECONDS`: only the time counts
+    in which the client was waited for."""
+    more, size, waited = True, 0, 0.0
     while more:
+        patience = min(BODY_SECONDS + size / LEAST_RATE, MOST_SECONDS) - waited
+        started = monotonic()
         try:
-            async with asyncio.timeout(BODY_SECONDS):
+            async with asyncio.timeout(min(BODY_SECONDS, patience)):
                 message = await receive()
         except TimeoutError:
             raise Problem(Code.INVALID_ARGUMENT, "The body did not arrive in time.") from None
+        waited += monotonic() - started
         if message["type"] != "http.request":
             raise ClientGone
         more = message.get("more_body", False)
         if piece := message.get("body", b""):
+            size += len(piece)
             yield piece
 
 

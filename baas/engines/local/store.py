@@ -136,9 +136,15 @@ class LocalBlobs:
     # -- within -----------------------------------------------------------------------------------
 
     async def _write(self, target: Path, data: AsyncIterator[bytes]) -> Digest:
+        source = gathered(data)
+        first = await anext(source, b"")
+        second = await anext(source, b"")
+        if not second:
+            return await asyncio.to_thread(files.put, self._aside, first, target)
         aside = await asyncio.to_thread(Aside, self._aside)
         try:
-            async for piece in gathered(data):
+            await asyncio.to_thread(aside.write, first + second)
+            async for piece in source:
                 await asyncio.to_thread(aside.write, piece)
             return await asyncio.to_thread(aside.place, target)
         except BaseException:

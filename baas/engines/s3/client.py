@@ -29,7 +29,7 @@ _RETRIES: Final = 4
 _BACKOFF: Final = 0.2
 #: Worth another try: the store is busy or being restarted.
 _PASSING: Final = (500, 502, 503, 504)
-_GONE: Final = frozenset({"NoSuchKey", "NoSuchUpload"})
+_GONE: Final = "NoSuchKey"
 
 #: What a refused first request means, in terms of the settings.
 _FAULTS: Final = {
@@ -148,7 +148,7 @@ def told_apart() -> Iterator[None]:
     try:
         yield
     except S3Error as fault:
-        if fault.code in _GONE:
+        if fault.code == _GONE:
             raise BlobMissing(fault.object_name) from None
         log.error("the S3 store refused: %s", _described(fault))
         raise unavailable() from fault

@@ -7,10 +7,11 @@ public ones pull from a stream, and so would hold a thread for as long as a clie
 from __future__ import annotations
 
 import hashlib
+import mmap
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -64,8 +65,16 @@ class Bucket:
         return self.client.stat_object(self.name, name).size or 0
 
     def open(self, name: str, start: int, length: int | None) -> Any:
-        """The answer, its body still to be read. `length` is not 0; None is all."""
-        return self.client.get_object(self.name, name, offset=start, length=length or 0)
+        """The answer, its body still to be read; None where the object ends before `start`.
+        `length` is not 0; None is all."""
+        from minio.error import S3Error
+
+        try:
+            return self.client.get_object(self.name, name, offset=start, length=length or 0)
+        except S3Error as fault:
+            if fault.code == "InvalidRange":
+                return None
+            raise
 
     def remove(self, name: str) -> None:
         self.client.remove_object(self.name, name)
@@ -160,8 +169,9 @@ class Bucket:
         upload: str = self.client._create_multipart_upload(self.name, name, {"Content-Type": _TYPE})
         return upload
 
-    def send_part(self, name: str, upload: str, number: int, data: bytes) -> str:
-        etag: str = self.client._upload_part(self.name, name, data, None, upload, number)
+    def send_part(self, name: str, upload: str, number: int, data: memoryview) -> str:
+        body: Any = data  # bytes, says the SDK, which digests and sends any buffer
+        etag: str = self.client._upload_part(self.name, name, body, None, upload, number)
         return etag
 
     def complete(self, name: str, upload: str, etags: list[str], size: int) -> None:
@@ -210,7 +220,7 @@ class Sending:
     """An object being written: `finish` makes it the real one, `drop` forgets it.
 
     What waits to be sent lies in a file without a name once it is more than a piece, so that a
-    thousand slow uploads cost no more memory than one. One `PART_BYTES` is read back at a time.
+    thousand slow uploads cost no more memory than one.
     """
 
     def __init__(self, bucket: Bucket, name: str) -> None:
@@ -255,23 +265,36 @@ class Sending:
     def _send_part(self) -> None:
         if not self._upload:
             self._upload = self._bucket.begin(self._name)
-        data = self._taken()
         number = len(self._etags) + 1
-        self._etags.append(self._bucket.send_part(self._name, self._upload, number, data))
+        with self._mapped() as data:
+            self._etags.append(self._bucket.send_part(self._name, self._upload, number, data))
+        self._forget()
 
     def _put_whole(self) -> None:
         from io import BytesIO
 
-        data = self._taken()
-        self._bucket.client.put_object(self._bucket.name, self._name, BytesIO(data), len(data))
-
-    def _taken(self) -> bytes:
         self._waiting.seek(0)
         data = self._waiting.read()
+        self._bucket.client.put_object(self._bucket.name, self._name, BytesIO(data), len(data))
+
+    @contextmanager
+    def _mapped(self) -> Iterator[memoryview]:
+        """What waits, as a view of its file: memory that was read into would stay with each of
+        the threads."""
+        self._waiting.rollover()
+        self._waiting.flush()
+        pages = mmap.mmap(self._waiting.fileno(), self._held, access=mmap.ACCESS_READ)
+        try:
+            with memoryview(pages) as view:
+                yield view
+        finally:
+            with suppress(BufferError):  # a fault on its way still holds a view of it
+                pages.close()
+
+    def _forget(self) -> None:
         self._waiting.seek(0)
         self._waiting.truncate()
         self._held = 0
-        return data
 
 
 def _milliseconds(time: datetime | None) -> int:

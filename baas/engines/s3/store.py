@@ -105,11 +105,12 @@ class S3Blobs:
 
     async def open(self, key: str, start: int = 0, end: int | None = None) -> S3Reader:
         name = self._store.blob(_key(key))
-        size = await self._run(self._store.size_of, name) if start or end is not None else None
-        length = None if size is None else max(0, min(size, size if end is None else end) - start)
+        length = None if end is None else max(0, end - start)
         reader = S3Reader(self, name, start, length)
-        if length != 0:
-            await reader.reopen()
+        if length == 0:  # which S3 has no way to ask for
+            await self._run(self._store.size_of, name)
+        else:
+            await reader.begin()
         return reader
 
     async def delete(self, key: str) -> None:
@@ -222,8 +223,11 @@ class S3Reader:
         self._answer: Any = None
         self._lock = threading.Lock()
 
-    async def reopen(self) -> None:
+    async def begin(self) -> None:
+        """BlobMissing. A range that begins at the end is empty."""
         self._answer = await self._blobs._run(self._open)
+        if self._answer is None:
+            self._left = 0
 
     def _open(self) -> Any:
         return self._blobs._store.open(self._name, self._position, self._left)
