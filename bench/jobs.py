@@ -1,10 +1,14 @@
-"""What an asynchronous call costs: promised (durable), and promised and run.
+"""What an asynchronous call costs: promised (durable), promised and run, and how long one takes
+beside slow ones.
 
     python -m bench.jobs [--calls 2000] [--durability full]
 
 One gateway's parts in this process, without HTTP: a trivial inline function, its job added,
 claimed, run and settled through the store's one writer. `at_once` is how many callers add at the
 same time. CPU is this process's, user and system, per call.
+
+"beside" has BACKLOG calls of a function that sleeps for a second waiting, with room for 16 at once,
+and measures one call of another function after the other, from its promise to its end.
 """
 
 from __future__ import annotations
@@ -21,17 +25,25 @@ from typing import Any
 from baas.app import App, build
 from baas.functions.model import Call
 from baas.observe.logs import LogWriter
+from baas.ports.documents import resolve
 from baas.ports.jobs import JobState
 from baas.settings import DatabaseSettings, JobSettings, Settings
 
 FUNCTIONS = """
+import asyncio
 from baas import fn
 
 @fn.event()
 async def echo(ctx, event):
     return event
+
+@fn.event()
+async def slow(ctx, event):
+    await asyncio.sleep(1)
 """
 AT_ONCE = (1, 64)
+BACKLOG = 500
+BESIDE = 200
 
 
 class _Nowhere:
@@ -68,14 +80,45 @@ async def _finished(app: App, wanted: int) -> None:
         await asyncio.sleep(0.02)
 
 
-async def _run(folder: Path, calls: int, durability: Any) -> list[dict[str, Any]]:
-    (folder / "functions").mkdir()
+async def _started(folder: Path, durability: Any, concurrency: int) -> App:
+    (folder / "functions").mkdir(parents=True)
     (folder / "functions" / "main.py").write_text(FUNCTIONS)
     settings = Settings(
-        database=DatabaseSettings(durability=durability), jobs=JobSettings(concurrency=64)
+        database=DatabaseSettings(durability=durability), jobs=JobSettings(concurrency=concurrency)
     )
     app = build(folder, settings, logs=LogWriter(_Nowhere(), form="json"))
     await app.start()
+    return app
+
+
+async def _beside(folder: Path, calls: int, durability: Any) -> dict[str, Any]:
+    app = await _started(folder, durability, 16)
+    try:
+        await _many(BACKLOG, 64, lambda n: app.functions.enqueue(Call(function="slow")))
+        times = []
+        for number in range(calls):
+            started = time.perf_counter()
+            id = await app.functions.enqueue(Call(function="echo", event=number))
+            while True:
+                job = await resolve(app.store.jobs.get(id))
+                if job is not None and job.state is JobState.SUCCEEDED:
+                    break
+                await asyncio.sleep(0.001)
+            times.append((time.perf_counter() - started) * 1000)
+        waiting = (await app.store.jobs.counts())[("calls:slow", JobState.ENQUEUED)]
+    finally:
+        await app.stop()
+    times.sort()
+    return {
+        "what": f"beside {BACKLOG} slow ones",
+        "p50_ms": round(times[len(times) // 2], 1),
+        "p99_ms": round(times[len(times) * 99 // 100], 1),
+        "slow_left": waiting,
+    }
+
+
+async def _run(folder: Path, calls: int, durability: Any) -> list[dict[str, Any]]:
+    app = await _started(folder, durability, 64)
     found, done = [], 0
     try:
         for at_once in AT_ONCE:
@@ -106,8 +149,10 @@ def main() -> None:
     parser.add_argument("--durability", choices=("full", "normal"), default="full")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        for row in asyncio.run(_run(Path(folder), given.calls, given.durability)):
+        for row in asyncio.run(_run(Path(folder, "calls"), given.calls, given.durability)):
             print(json.dumps(row))
+        beside = _beside(Path(folder, "beside"), BESIDE, given.durability)
+        print(json.dumps(asyncio.run(beside)))
 
 
 if __name__ == "__main__":
