@@ -104,10 +104,17 @@ def floor(folder: Path, number: int, callers: list[Caller]) -> Iterator[Server]:
     tokens = folder / "tokens.json"
     tokens.write_text(json.dumps({caller.token: caller.uid for caller in callers}))
     options = ("--data", str(folder), "--documents", str(number), "--tokens", str(tokens))
-    process = _spawn("bench.floor", *options)
+    with spawned("floor", "bench.floor", *options) as server:
+        yield server
+
+
+@contextmanager
+def spawned(name: str, *command: str) -> Iterator[Server]:
+    """A server of this folder, which prints its port first of all."""
+    process = _spawn(*command)
     try:
         assert process.stdout is not None
-        yield Server("floor", json.loads(process.stdout.readline())["port"], process.pid)
+        yield Server(name, json.loads(process.stdout.readline())["port"], process.pid)
     finally:
         process.terminate()
         process.wait()

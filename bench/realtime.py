@@ -1,0 +1,163 @@
+"""Realtime beside its floor: what a delivery costs, how long it takes, what an idle socket weighs.
+
+    python -m bench.realtime [--sockets 1000,5000] [--writes 100] [--only idle,shared,distinct]
+
+`shared`: all sockets watch one query, one writer inserts; CPU of the server process per frame that
+arrived, the writes included, beside bench/realtime_floor.py, which is handed frames of the same
+size. `distinct`: every socket watches a query of its own, and each write concerns one of them.
+`idle`: sockets that only ping; memory of the server process per socket, and its CPU.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from statistics import median
+from typing import Any, Final
+
+import httpx
+import uvloop
+
+from bench.run import HERE, Server, gateway, spawned
+from bench.subscribers import Crowd, text_frame
+
+#: Writes under way at once.
+_WRITERS: Final = 4
+_PATIENCE: Final = 60.0
+_IDLE_SECONDS: Final = 10.0
+_PING: Final = b'{"type":"ping"}'
+_AUTH: Final = text_frame(b'{"type":"auth","token":null}')
+
+
+def greeting(_: int) -> bytes:
+    return _AUTH
+
+
+def watching(shared: bool) -> Callable[[int], bytes]:
+    def hello(n: int) -> bytes:
+        wanted: dict[str, Any] = {} if shared else {"room": n}
+        frame = {"type": "watch", "id": "w", "collection": "talk", "filter": wanted}
+        return _AUTH + text_frame(json.dumps(frame).encode())
+
+    return hello
+
+
+async def idle(server: Server, sockets: int, hello: Callable[[int], bytes]) -> dict[str, Any]:
+    before = server.rss_mib()
+    crowd = Crowd()
+    started = time.monotonic()
+    await crowd.open(server.port, sockets, hello, 1)
+    opening = time.monotonic() - started
+    await asyncio.sleep(2)
+    weight = server.rss_mib() - before
+    cpu = server.cpu_seconds()
+    await asyncio.sleep(_IDLE_SECONDS)
+    still = server.cpu_seconds() - cpu
+    crowd.close()
+    await asyncio.sleep(1)
+    return {
+        "opened_per_second": round(sockets / opening),
+        "kib_each": round(weight * 1024 / sockets, 1),
+        "cpu_percent_idle": round(still / _IDLE_SECONDS * 100, 2),
+    }
+
+
+async def pushed(
+    server: Server, sockets: int, writes: int, shared: bool, token: str | None
+) -> dict[str, Any]:
+    crowd = Crowd()
+    first = 1 if token is None else 2
+    hello = watching(shared) if token is not None else greeting
+    await crowd.open(server.port, sockets, hello, first)
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port}") as client:
+        await _write(client, 5, sockets, token)
+        await crowd.heard(5 * sockets if shared else 5, _PATIENCE)
+        crowd.frames, crowd.latencies = 0, []
+        frames = writes * sockets if shared else writes
+        started, cpu = time.monotonic(), server.cpu_seconds()
+        await _write(client, writes, sockets, token)
+        await crowd.heard(frames, _PATIENCE)
+        seconds, used = time.monotonic() - started, server.cpu_seconds() - cpu
+    crowd.close()
+    await asyncio.sleep(1)
+    late = sorted(crowd.latencies) or [0.0]
+    return {
+        "cpu_us": round(used / frames * 1e6, 2),
+        "per_second": round(frames / seconds),
+        "p50_ms": round(median(late) * 1000, 1),
+        "p99_ms": round(late[int(len(late) * 0.99)] * 1000, 1),
+    }
+
+
+async def _write(client: httpx.AsyncClient, writes: int, rooms: int, token: str | None) -> None:
+    numbers = iter(range(writes))
+
+    async def writer() -> None:
+        for n in numbers:
+            document = {"room": n % rooms, "stamp": time.monotonic_ns(), "text": "x" * 100}
+            if token is None:
+                body = json.dumps({"type": "change", "id": "w", "document": document}).ljust(330)
+                answer = await client.post("/emit", content=body.encode())
+            else:
+                headers = {"authorization": f"Bearer {token}"}
+                answer = await client.post(
+                    "/v1/database/talk/insert", json={"document": document}, headers=headers
+                )
+            answer.raise_for_status()
+
+    await asyncio.gather(*(writer() for _ in range(_WRITERS)))
+
+
+def sign_in(server: Server) -> str:
+    answer = httpx.post(f"http://127.0.0.1:{server.port}/v1/auth/sign-in/anonymous", json={})
+    return str(answer.json()["accessToken"])
+
+
+def measure(sockets: list[int], writes: int, only: list[str]) -> None:
+    for what in only:
+        for number in sockets:
+            for name, result in _both(what, number, writes):
+                row = {"what": what, "sockets": number, "server": name, **result}
+                print(json.dumps(row), flush=True)
+
+
+def _both(what: str, number: int, writes: int) -> list[tuple[str, dict[str, Any]]]:
+    """Fresh servers each time: memory is not given back, and queries are to begin empty."""
+    results = []
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner, ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        app = Path(shutil.copytree(HERE / "app", folder / "app"))
+        baas = stack.enter_context(gateway(app, 1))
+        if what != "distinct":
+            floor = stack.enter_context(spawned("floor", "bench.realtime_floor"))
+        if what == "idle":
+            for server in (floor, baas):
+                results.append((server.name, runner.run(idle(server, number, greeting))))
+            return results
+        token = sign_in(baas)
+        if what == "shared":
+            found = runner.run(pushed(floor, number, writes, True, None))
+            results.append((floor.name, found))
+        found = runner.run(pushed(baas, number, writes, what == "shared", token))
+        results.append((baas.name, found))
+    return results
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sockets", default="1000,5000")
+    parser.add_argument("--writes", type=int, default=100)
+    parser.add_argument("--only", default="idle,shared,distinct")
+    given = parser.parse_args()
+    measure([int(n) for n in given.sockets.split(",")], given.writes, given.only.split(","))
+
+
+if __name__ == "__main__":
+    main()
