@@ -191,6 +191,14 @@ SAMPLES: Final[dict[str, Sample]] = {
         for contract in CONTRACTS
         for name, native in (("http", _REQUEST), ("timer", _TIMER), ("queue", _QUEUE))
     },
+    **{
+        f"{contract}.storage": msgspec.structs.replace(
+            _NATIVE["storage.put"],
+            contract=contract,
+            what=f"a file, as contract {contract} gives it",
+        )
+        for contract in CONTRACTS
+    },
 }
 
 
@@ -204,6 +212,10 @@ def sample(name: str) -> Any:
         event=found.event,
         trigger=TriggerInfo(kind=found.kind, details=found.details),
         request_id="r1",
+        ip="198.51.100.7",
+        raw_event={"rawQuery": "verbose=1", "ip": "198.51.100.7", "rawBody": b'{"count": 2}'}
+        if found.kind == "http"
+        else None,
         invocation_id="i1",
     )
     nothing: Any = None

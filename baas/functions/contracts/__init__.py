@@ -7,7 +7,9 @@ a like of them there (documents, accounts, the app's own events) bring their eve
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from inspect import isawaitable
 from typing import Any, Final
 
@@ -39,10 +41,28 @@ def call_foreign(spec: FunctionSpec, context: Context, event: Any) -> Any:
     """Calls the handler; its result, or an awaitable of it where the handler is async."""
     foreign = CONTRACTS[spec.contract]
     kind = context.trigger.kind
-    returned = spec.handler(foreign.event(context, event), foreign.environment(context, spec))
+    given = foreign.event(context, event), foreign.environment(context, spec)
+    if spec.is_async or asyncio._get_running_loop() is not None:
+        returned = spec.handler(*given)
+    else:
+        with _own_loop():
+            returned = spec.handler(*given)
     if isawaitable(returned):
         return _awaited(foreign, kind, returned)
     return foreign.result(kind, returned)
+
+
+@contextmanager
+def _own_loop() -> Iterator[None]:
+    """Those clouds call plain handlers on the main thread, where `asyncio.get_event_loop()` finds a
+    loop; adapters for web frameworks run their app on it. Here it is a thread's, for the call."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        yield
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()
 
 
 async def _awaited(foreign: Foreign, kind: str, returned: Awaitable[Any]) -> Any:

@@ -2,8 +2,8 @@
 
 Sources: Function Compute documents "Handlers" (Python; event is bytes), "Context" (members for
 Python 3.12, and those of earlier runtimes beside them), "Use an HTTP trigger to invoke a function"
-(request and response structures of FC 3.0), "Time triggers". There is no account behind: its ids
-and credentials are empty.
+(request and response structures of FC 3.0), "Time triggers", "OSS triggers". There is no
+account behind: its ids and credentials are empty.
 """
 
 from __future__ import annotations
@@ -98,7 +98,33 @@ def event_of(context: Context, event: Any) -> bytes:
             "triggerName": context.function,
             "payload": payload if isinstance(payload, str) else _text(payload),
         }
+    elif kind == "storage":
+        event = {"events": [_file(context, event)]}
     return json.dumps(event, ensure_ascii=False).encode()
+
+
+def _file(context: Context, event: dict[str, Any]) -> dict[str, Any]:
+    """An event of an OSS trigger."""
+    time = moment(event, "time")
+    put = event["operation"] == "put"
+    size = event["size"] if put else 0
+    stored = {"key": event["path"], "size": size, "deltaSize": size, "eTag": event["hash"]}
+    return {
+        "eventName": "ObjectCreated:PutObject" if put else "ObjectRemoved:DeleteObject",
+        "eventSource": "acs:oss",
+        "eventTime": time.strftime("%Y-%m-%dT%H:%M:%S.") + f"{time.microsecond // 1000:03d}Z",
+        "eventVersion": "1.0",
+        "oss": {
+            "bucket": {"arn": "acs:oss:::baas", "name": "baas", "ownerIdentity": ""},
+            "object": stored,
+            "ossSchemaVersion": "1.0",
+            "ruleId": context.function,
+        },
+        "region": "",
+        "requestParameters": {"sourceIPAddress": ""},
+        "responseElements": {"requestId": context.requestId},
+        "userIdentity": {"principalId": event.get("actor") or ""},
+    }
 
 
 def _request(context: Context, event: Any) -> dict[str, Any]:

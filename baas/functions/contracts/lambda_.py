@@ -3,8 +3,8 @@
 Sources: AWS Lambda developer guide, "Using the Lambda context object to retrieve Python function
 information" (methods and properties), "Using Lambda with Amazon API Gateway" (payload format 2.0
 of HTTP APIs and function URLs, and how its responses are read), "Using Lambda with Amazon SQS"
-(records and partial batch responses), Amazon EventBridge guide (scheduled events). There is no
-account behind: ARNs carry zeros.
+(records and partial batch responses), Amazon EventBridge guide (scheduled events), Amazon S3 user
+guide, "Event message structure". There is no account behind: ARNs carry zeros.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import hashlib
 import json
 from datetime import UTC, datetime
 from typing import Any, Final
+from urllib.parse import quote_plus
 
 from baas.functions.context import Context
 from baas.functions.contracts.parts import (
@@ -72,6 +73,8 @@ def event_of(context: Context, event: Any) -> Any:
     if kind == "queue":
         queue = context.trigger.details.get("queue", "")
         return {"Records": [_record(queue, message) for message in event["messages"]]}
+    if kind == "storage":
+        return {"Records": [_file(context, event)]}
     return event
 
 
@@ -124,16 +127,55 @@ def _record(queue: str, message: dict[str, Any]) -> dict[str, Any]:
     body = message["body"]
     text = body if isinstance(body, str) else json.dumps(body, ensure_ascii=False)
     digest = hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+    now = str(int(datetime.now(UTC).timestamp() * 1000))
     return {
         "messageId": message["id"],
         "receiptHandle": message["id"],
         "body": text,
-        "attributes": {"ApproximateReceiveCount": str(message.get("attempt", 1))},
+        "attributes": {
+            "ApproximateReceiveCount": str(message.get("attempt", 1)),
+            # When it was sent is not told to consumers here.
+            "SentTimestamp": now,
+            "SenderId": _ACCOUNT,
+            "ApproximateFirstReceiveTimestamp": now,
+        },
         "messageAttributes": {},
         "md5OfBody": digest,
         "eventSource": "aws:sqs",
         "eventSourceARN": f"arn:aws:sqs:{_REGION}:{_ACCOUNT}:{queue}",
         "awsRegion": _REGION,
+    }
+
+
+def _file(context: Context, event: dict[str, Any]) -> dict[str, Any]:
+    """An S3 notification's record, version 2.1: the key is encoded as in a form."""
+    time = moment(event, "time")
+    put = event["operation"] == "put"
+    stored = {"size": event["size"], "eTag": event["hash"]} if put else {}
+    sequencer = f"{int(time.timestamp() * 1000):016X}"
+    return {
+        "eventVersion": "2.1",
+        "eventSource": "aws:s3",
+        "awsRegion": _REGION,
+        "eventTime": time.strftime("%Y-%m-%dT%H:%M:%S.") + f"{time.microsecond // 1000:03d}Z",
+        "eventName": "ObjectCreated:Put" if put else "ObjectRemoved:Delete",
+        "userIdentity": {"principalId": event.get("actor") or "baas"},
+        "requestParameters": {"sourceIPAddress": "127.0.0.1"},
+        "responseElements": {"x-amz-request-id": context.requestId, "x-amz-id-2": ""},
+        "s3": {
+            "s3SchemaVersion": "1.0",
+            "configurationId": context.function,
+            "bucket": {
+                "name": "baas",
+                "ownerIdentity": {"principalId": _ACCOUNT},
+                "arn": "arn:aws:s3:::baas",
+            },
+            "object": {
+                "key": quote_plus(event["path"], safe="/"),
+                **stored,
+                "sequencer": sequencer,
+            },
+        },
     }
 
 

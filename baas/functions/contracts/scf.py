@@ -2,7 +2,8 @@
 
 Sources: Tencent Cloud documents 583/9210 (input parameters: the members of context), 583/31927 and
 583/12513 (event of API Gateway with integrated requests and responses), 583/9708 (timer),
-583/17530 (CKafka). There is no account behind: ids of account and region are empty.
+583/17530 (CKafka), 583/9707 (COS); the sample events that the vendor's command line tool
+brings along. There is no account behind: ids of account and region are empty.
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ def event_of(context: Context, event: Any) -> Any:
     if kind == "queue":
         queue = context.trigger.details.get("queue", "")
         return {"Records": [_record(queue, one, at) for at, one in enumerate(event["messages"])]}
+    if kind == "storage":
+        return {"Records": [_file(event)]}
     return event
 
 
@@ -75,6 +78,31 @@ def _record(queue: str, message: dict[str, Any], at: int) -> dict[str, Any]:
             "msgKey": message["id"],
             "msgBody": _text(message["body"]),
         }
+    }
+
+
+def _file(event: dict[str, Any]) -> dict[str, Any]:
+    """A COS notification's record. The key has account and bucket before the path."""
+    put = event["operation"] == "put"
+    meta = {"x-cos-request-id": "", "Content-Type": event.get("contentType", "")}
+    stored = {"url": "", "meta": meta, "vid": "", "key": f"/0/baas/{event['path']}"}
+    return {
+        "cos": {
+            "cosSchemaVersion": "1.0",
+            "cosObject": {**stored, "size": event["size"]},
+            "cosBucket": {"region": "", "name": "baas", "appid": "0"},
+            "cosNotificationId": "unkown",  # as it is written there
+        },
+        "event": {
+            "eventName": "cos:ObjectCreated:Put" if put else "cos:ObjectRemove:Delete",
+            "eventVersion": "1.0",
+            "eventTime": int(moment(event, "time").timestamp()),
+            "eventSource": "qcs::cos",
+            "requestParameters": {"requestSourceIP": "", "requestHeaders": {}},
+            "eventQueue": "",
+            "reservedInfo": "",
+            "reqid": 0,
+        },
     }
 
 

@@ -49,7 +49,7 @@ TARGETS: Final[dict[str, tuple[Target, Maker]]] = {
 #: What the part of the kit imports that runs there; a test holds it to that.
 RUNTIME_PACKAGES: Final = ("cronsim", "google-re2", "msgspec", "pyyaml", "tzdata")
 
-_ENTRY_TEXT: Final = '''"""Made by `baas fn export`: functions of this app as handlers of a cloud."""
+_ENTRY_TEXT: Final = '''"""Made by `baas fn export`: functions of this app as handlers."""
 
 from pathlib import Path
 

@@ -3,13 +3,16 @@ them."""
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 import pytest
 
+from baas.functions.samples import sample
 from tests.support.app import Harness, running_app
 from tests.support.gateway import write_app
 
@@ -92,6 +95,30 @@ async def waits(event, context):
     return {"async": event}
 """
 
+_STORED = """
+import json
+from baas import fn
+
+SEEN = {}
+
+def cos(event, context):
+    SEEN["scf_file"] = event["Records"][0]["cos"]["cosObject"]["key"]
+
+def oss(event, context):
+    SEEN["fc_file"] = json.loads(event)["events"][0]["oss"]["object"]["key"]
+
+def s3(event, context):
+    SEEN["aws_file"] = event["Records"][0]["s3"]["object"]["key"]
+
+@fn.event()
+async def puts(ctx, event):
+    return await ctx.storage.put("pictures/a b.txt", b"hello")
+
+@fn.event()
+async def seen(ctx, event):
+    return SEEN
+"""
+
 _MANIFEST = """
 app: {name: clouds}
 functions:
@@ -111,6 +138,9 @@ functions:
   aws_proxy: {handler: "aws.py:proxy", contract: lambda, triggers: [{http: "* /aws/{id}"}]}
   aws_plain: {handler: "aws.py:plain", contract: lambda, triggers: [{http: "GET /aws-plain"}]}
   aws_async: {handler: "aws.py:waits", contract: lambda}
+  scf_file: {handler: "files.py:cos", contract: scf, triggers: [{on: storage.put}]}
+  fc_file: {handler: "files.py:oss", contract: fc, triggers: [{on: storage.put}]}
+  aws_file: {handler: "files.py:s3", contract: lambda, triggers: [{on: storage.put}]}
 """
 
 
@@ -122,6 +152,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Harness]:
         "functions/scf.py": _SCF,
         "functions/fc.py": _FC,
         "functions/aws.py": _LAMBDA,
+        "functions/files.py": _STORED,
     }
     with running_app(write_app(tmp_path_factory.mktemp("app"), files)) as harness:
         yield harness
@@ -306,3 +337,37 @@ def test_they_run_asynchronously_too(app: Harness, name: str) -> None:
     accepted = app.request("POST", f"/v1/functions/{name}", b"{}", query="mode=async")
 
     assert accepted.status == 202, accepted.body
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("scf.storage", ("Records", 0, "cos", "cosObject", "key")),
+        ("fc.storage", ("events", 0, "oss", "object", "key")),
+        ("lambda.storage", ("Records", 0, "s3", "object", "key")),
+    ],
+)
+def test_files_come_as_the_clouds_own_notifications(name: str, path: tuple[Any, ...]) -> None:
+    found = sample(name)
+    for step in path:
+        found = found[step]
+
+    assert found.endswith("avatars/u1/me.jpg")
+
+
+def test_a_file_runs_a_foreign_handler(app: Harness) -> None:
+    """Through the whole gateway: put, change feed, durable job, handler."""
+    stored = call(app, "puts", {})["path"]
+
+    assert stored == "pictures/a b.txt"
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        seen = call(app, "seen")
+        if len(seen) == 3:
+            break
+        app.run(asyncio.sleep(0.02))
+    assert seen == {
+        "scf_file": "/0/baas/pictures/a b.txt",
+        "fc_file": "pictures/a b.txt",
+        "aws_file": "pictures/a+b.txt",
+    }
