@@ -46,7 +46,8 @@ from baas.observe.logs import DescriptorSink, LoggingBridge, LogWriter, install,
 from baas.observe.metrics import Metrics
 from baas.ports.blobs import BlobStore
 from baas.push.follower import FeedFollower
-from baas.push.notyet import NoChannels, NoLiveQueries
+from baas.push.live.service import LiveQueries
+from baas.push.notyet import NoChannels
 from baas.push.sessions import AuthCollections, Sessions
 from baas.reload import RuleWatcher
 from baas.rules.load import load_rules
@@ -151,8 +152,17 @@ class App:
         self.functions.files = Files(self.storage, settings.server.public_url)
         self.limits: Final = RateLimits(settings.limits, clock)
         self.follower: Final = FeedFollower(lambda: self.store.feed)
+        self.live: Final = LiveQueries(
+            self.store,
+            lambda: self.store.feed,
+            self.guard,
+            self.follower,
+            settings,
+            clock,
+            secret,
+        )
         self.realtime: Final = Sessions(
-            NoLiveQueries(),
+            self.live,
             NoChannels(),
             self.follower,
             self.auth,
@@ -234,6 +244,7 @@ class App:
         self.guard.book = rules.book
         self.function_guard.rules = rules.functions
         self.file_guard.rules = rules.storage
+        self.live.rules_changed()
 
     async def _other_protocols(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
@@ -277,6 +288,7 @@ class App:
                 await task
         self._tasks.clear()
         await self.realtime.stop()
+        await self.live.stop()
         await self.follower.stop()
         await self.background.stop()
         await self.releases.stop()

@@ -278,6 +278,12 @@ class PushSettings(_Section, frozen=True):
     channels: _Count = 100
     """Channels that may be joined."""
 
+    watch_documents: _Count = 5000
+    """Documents in the result of one live query."""
+
+    watch_bytes: _Count = 16 * 1024**2
+    """Bytes in the result of one live query."""
+
     rate_frames: str = "600/10s"
     """Frames that the client may send; beyond, the connection ends with 4429."""
 

@@ -8,7 +8,7 @@ nothing that failed is in it.
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import msgspec
 
@@ -45,6 +45,11 @@ class ChangeFeed(Protocol):
 
     def read(self, after: str, limit: int = 1000) -> MaybeAwaitable[list[ChangeEvent]]:
         """Events behind `after`, oldest first; empty at the head. Raises CursorTooOld."""
+        ...
+
+    def order(self, cursor: str) -> Any:
+        """What orders cursors of this feed: `order(a) < order(b)` where `b` is further on. Raises
+        CursorTooOld for one of another feed."""
         ...
 
     def wait(self, after: str, timeout: float) -> Awaitable[bool]:

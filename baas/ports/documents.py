@@ -115,6 +115,13 @@ class DocumentReader(Protocol):
     def count(self, collection: str, filter: Filter = ALWAYS) -> MaybeAwaitable[int]: ...
 
 
+class Snapshot(DocumentReader, Protocol):
+    """Reads of one moment; `cursor` is the change feed's, just behind that moment."""
+
+    @property
+    def cursor(self) -> str: ...
+
+
 # -- writes ---------------------------------------------------------------------------------------
 
 
@@ -263,8 +270,9 @@ class DocumentStore(DocumentReader, Protocol):
         """
         ...
 
-    def snapshot(self) -> AbstractAsyncContextManager[DocumentReader]:
-        """Reads of one moment, for rules that look up another document before a find."""
+    def snapshot(self) -> AbstractAsyncContextManager[Snapshot]:
+        """Reads of one moment, for rules that look up another document before a find, and for
+        results that the change feed then carries on."""
         ...
 
     def scan(self, collection: str) -> AsyncIterator[bytes]:

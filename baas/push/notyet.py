@@ -1,17 +1,10 @@
-"""What stands for live queries and channels where this version has none."""
+"""What stands for channels where this version has none."""
 
 from __future__ import annotations
 
 from baas.errors import Code, Problem
-from baas.push.contract import Caller, Ended, Joined, Outbox, Subscription
-from baas.push.frames import Join, Watch
-
-
-class NoLiveQueries:
-    async def watch(
-        self, frame: Watch, caller: Caller, outbox: Outbox, ended: Ended
-    ) -> Subscription:
-        raise Problem(Code.NOT_SUPPORTED, "Live queries are not supported yet.")
+from baas.push.contract import Caller, Ended, Joined, Outbox
+from baas.push.frames import Join
 
 
 class NoChannels:

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import apsw
 
+from baas.engines.sqlite.connection import Database
 from baas.engines.sqlite.readers import Readers
 from baas.errors import Problem
 from baas.ports.changes import ChangeEvent, CursorTooOld
@@ -52,6 +53,13 @@ class SqliteFeed:
             lambda db: db.raw.execute(_READ, (seq, limit)).fetchall()
         )
         return self._events(seq, rows)
+
+    def order(self, cursor: str) -> int:
+        return self._position(cursor)
+
+    def head_in(self, database: Database) -> str:
+        """The head as of the read transaction that is open there."""
+        return self._cursor(int(database.raw.execute(_HEAD).get))
 
     async def wait(self, after: str, timeout: float) -> bool:  # noqa: ASYNC109 - the port's name
         loop = asyncio.get_running_loop()

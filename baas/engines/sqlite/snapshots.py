@@ -13,18 +13,19 @@ import apsw
 from baas.engines.sqlite import catalogue
 from baas.engines.sqlite.catalogue import Catalogue
 from baas.engines.sqlite.connection import Database
+from baas.engines.sqlite.feed import SqliteFeed
 from baas.engines.sqlite.readers import Build, Readers, Reads
-from baas.ports.documents import DocumentReader, MaybeAwaitable
+from baas.ports.documents import MaybeAwaitable, Snapshot
 
 #: Documents that a scan fetches at once.
 _BATCH: Final = 200
 
 
 @asynccontextmanager
-async def snapshot(readers: Readers) -> AsyncIterator[DocumentReader]:
+async def snapshot(readers: Readers, feed: SqliteFeed) -> AsyncIterator[Snapshot]:
     database = readers.borrow()
     try:
-        yield SnapshotReader(readers, database, _begin(readers, database))
+        yield SnapshotReader(readers, database, _begin(readers, database), feed)
     except apsw.Error as error:
         raise readers.fault(error) from None
     finally:
@@ -44,11 +45,18 @@ def _begin(readers: Readers, database: Database) -> Catalogue:
 class SnapshotReader(Reads):
     """Reads in the order they are asked for; one at a time."""
 
-    def __init__(self, readers: Readers, database: Database, seen: Catalogue) -> None:
+    def __init__(
+        self, readers: Readers, database: Database, seen: Catalogue, feed: SqliteFeed
+    ) -> None:
+        self._feed = feed
         self._readers = readers
         self._database = database
         self._catalogue = seen
         self._turn = asyncio.Lock()
+
+    @property
+    def cursor(self) -> str:
+        return self._feed.head_in(self._database)
 
     def run(self, collection: str, build: Build) -> MaybeAwaitable[list[Any]]:
         info = self._catalogue.get(collection)

@@ -27,10 +27,10 @@ from baas.engines.sqlite.writer import Writer
 from baas.errors import ConfigurationError
 from baas.ports.documents import (
     BatchResult,
-    DocumentReader,
     Find,
     MaybeAwaitable,
     Once,
+    Snapshot,
     Step,
     WriteInfo,
 )
@@ -142,8 +142,8 @@ class SqliteStore:
     def count(self, collection: str, filter: Filter = ALWAYS) -> MaybeAwaitable[int]:
         return self._readers.count(collection, filter)
 
-    def snapshot(self) -> AbstractAsyncContextManager[DocumentReader]:
-        return snapshots.snapshot(self._readers)
+    def snapshot(self) -> AbstractAsyncContextManager[Snapshot]:
+        return snapshots.snapshot(self._readers, self.feed)
 
     def scan(self, collection: str) -> AsyncIterator[bytes]:
         return snapshots.scan(self._readers, collection)

@@ -1,0 +1,84 @@
+"""What became of a result since a client was last told, from the images of the change feed."""
+
+from __future__ import annotations
+
+from typing import Any, Final, Protocol
+
+from baas.ports.changes import ChangeEvent, ChangeFeed
+from baas.ports.documents import resolve
+from baas.push.live.query import LiveQuery
+from baas.push.live.view import Change, Entry, difference
+from baas.schema.values import decode
+
+#: A client that missed more events of the feed than this is told the whole result instead.
+MAX_MISSED: Final = 20_000
+_PAGE: Final = 1000
+
+
+class Host(Protocol):
+    @property
+    def feed(self) -> ChangeFeed: ...
+
+    def order(self, cursor: str) -> Any: ...
+
+
+class Missed:
+    """`since` is the feed's cursor that the client has got to. `changes`: once it has caught up,
+    the steps to the result as it is; None where the events do not tell."""
+
+    def __init__(self, host: Host, query: LiveQuery, since: str) -> None:
+        self.since: Final = since
+        self.changes: list[Change] | None = None
+        self._order = host.order
+        self._feed = host.feed
+        self._query = query
+        self._events: list[ChangeEvent] = []
+        self._upto = since
+        self._read = 0
+        if self._order(since) > self._order(query.position):
+            query.read_again()  # the client heard from another gateway more than this one knows
+
+    async def read(self) -> bool:
+        """Reads on, to the feed's end; False for more than is worth it. CursorTooOld."""
+        page = None
+        while page is None or len(page) == _PAGE:
+            page = await resolve(self._feed.read(self._upto, _PAGE))
+            mine = self._query.asked.collection
+            self._events += [event for event in page if event.collection == mine]
+            self._upto = page[-1].cursor if page else self._upto
+            self._read += len(page)
+            if self._read > MAX_MISSED:
+                return False
+        return True
+
+    def catch_up(self) -> bool:
+        """Whether the feed was read as far as the query is; then `changes` are known. To be asked
+        while the query is settled."""
+        now = self._order(self._query.position)
+        if self._order(self._upto) < now or now < self._order(self.since):
+            return False
+        self.changes = self._changes(
+            [event for event in self._events if not self._order(event.cursor) > now]
+        )
+        return True
+
+    def _changes(self, events: list[ChangeEvent]) -> list[Change] | None:
+        query = self._query
+        if query.asked.limit is not None:
+            images = [image for event in events for image in (event.before, event.after)]
+            moved = any(self._entry(image) is not None for image in images)
+            return None if moved else []
+        was: dict[str, Entry | None] = {}
+        for event in events:
+            if event.id not in was:
+                was[event.id] = self._entry(event.before)
+        now = query.told
+        old = [entry for entry in now if entry.key[-1] not in was]
+        old += [entry for entry in was.values() if entry is not None]
+        return difference(sorted(old, key=lambda entry: entry.key), now)
+
+    def _entry(self, image: bytes | None) -> Entry | None:
+        if image is None:
+            return None
+        document = decode(image)
+        return self._query.entry_of(image, document) if self._query.holds(document) else None
