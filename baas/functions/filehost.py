@@ -187,6 +187,8 @@ class Upload:
     def __init__(self, run: Callable[[AsyncIterator[bytes]], Awaitable[bytes]]) -> None:
         self._pieces: asyncio.Queue[bytes | _Mark] = asyncio.Queue(_AHEAD)
         self._task = asyncio.ensure_future(run(self._taken()))
+        # Whoever waits for it may be gone by then.
+        self._task.add_done_callback(lambda done: done.cancelled() or done.exception())
 
     async def _taken(self) -> AsyncIterator[bytes]:
         while not isinstance(piece := await self._pieces.get(), _Mark):

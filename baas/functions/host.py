@@ -124,6 +124,9 @@ class LocalHost:
     async def storage(
         self, verb: str, argument: bytes, as_caller: bool, stream: str | None
     ) -> bytes:
+        if self.ended and verb != "close":
+            # A thread that runs on past its limit: nobody would let go of what it opens.
+            raise Problem(Code.UNAVAILABLE, "The call has ended.")
         if self._files is None:
             self._files = self._call_files()
         return await self._files.use(verb, argument, self._actor(as_caller), stream)
@@ -131,8 +134,6 @@ class LocalHost:
     def _call_files(self) -> CallFiles:
         if self._kit.files is None:
             raise Problem(Code.NOT_SUPPORTED, "There is no storage behind this gateway.")
-        if self.ended:
-            raise Problem(Code.UNAVAILABLE, "The call has ended.")
         return self._kit.files.of_call(self._call.ip, self._origin(), self._deadline)
 
     async def call(self, name: str, event: Value) -> Value:

@@ -201,6 +201,35 @@ async def test_what_a_call_leaves_open_or_half_done_is_let_go(shop: Shop) -> Non
 
 @shop(
     """
+    import threading
+    goes_on, over, told = threading.Event(), threading.Event(), []
+
+    @fn.event(timeout=0.2)
+    def lingers(ctx, event):
+        ctx.storage.put("there", b"here")
+        goes_on.wait(20)
+        try:
+            ctx.storage.open("there").__enter__()
+        except Exception as problem:
+            told.append(problem.code.name)
+        over.set()
+
+    @fn.event()
+    async def see(ctx, event):
+        goes_on.set()
+        await __import__("asyncio").to_thread(over.wait, 20)
+        return told
+    """
+)
+async def test_a_thread_that_lingers_opens_nothing_more(shop: Shop) -> None:
+    assert (await shop.problem("lingers")).code.name == "FUNCTION_TIMEOUT"
+    assert await shop.call("see") == ["UNAVAILABLE"]
+    assert shop.functions.files is not None
+    assert shop.functions.files.slots.free == MAX_STREAMS
+
+
+@shop(
+    """
     @fn.event()
     async def many(ctx, event):
         await ctx.storage.put("there", b"here")
