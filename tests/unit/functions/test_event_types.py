@@ -141,3 +141,12 @@ def test_a_request_may_be_typed_in_part(release: Release) -> None:
     with pytest.raises(Problem) as caught:
         decode_event(spec(release, "request"), "http", {**sent, "body": {"n": "x"}})
     assert [fault.path for fault in caught.value.errors] == ["body.n"]
+
+
+def test_a_field_that_is_missing_is_named_where_it_should_stand(release: Release) -> None:
+    sent = {"method": "POST", "path": "/x/1", "body": {}}
+    for event, path in ((sent, "body.n"), ({"path": "/x/1", "body": {"n": 1}}, "method")):
+        with pytest.raises(Problem) as caught:
+            decode_event(spec(release, "request"), "http", event)
+        (fault,) = caught.value.errors
+        assert (fault.path, fault.message) == (path, "is required")
