@@ -144,8 +144,11 @@ def test_a_request_may_be_typed_in_part(release: Release) -> None:
 
 
 def test_a_field_that_is_missing_is_named_where_it_should_stand(release: Release) -> None:
-    sent = {"method": "POST", "path": "/x/1", "body": {}}
-    for event, path in ((sent, "body.n"), ({"path": "/x/1", "body": {"n": 1}}, "method")):
+    for event, path in (
+        ({"params": {}, "body": {}}, "body.n"),
+        ({"body": {"n": 1}}, "params"),
+        ({"params": {}}, "body"),
+    ):
         with pytest.raises(Problem) as caught:
             decode_event(spec(release, "request"), "http", event)
         (fault,) = caught.value.errors
