@@ -112,7 +112,7 @@ class Play:
                 self._bound.setdefault(name, got)
             expected = await self._value(name)
         if isinstance(expected, dict) and isinstance(got, dict):
-            assert list(expected) == list(got), f"{path} has {list(got)}: {got}"
+            assert set(expected) == set(got), f"{path} has {list(got)}: {got}"
             for key, item in expected.items():
                 await self._match(item, got[key], f"{path}.{key}")
         elif isinstance(expected, list) and isinstance(got, list):
