@@ -9,8 +9,10 @@ from typing import Final
 
 ROOT: Final = Path(__file__).parents[2]
 FOLDERS: Final = (
-    ".ci", "baas", "bench", "docs", "functions", "public", "rules", "scripts", "tests"
+    ".ci", "baas", "bench", "docs", "functions", "public", "rules", "scripts", "sdk", "tests"
 )  # fmt: skip
+#: Folders that are made or installed.
+NOT_OURS: Final = frozenset({"__pycache__", "node_modules", "dist"})
 TEXT: Final = frozenset(
     {".py", ".md", ".yaml", ".yml", ".toml", ".html", ".lark", ".txt", ".json", ""}
 )
@@ -26,7 +28,7 @@ def text_files() -> Iterator[Path]:
 
 
 def _is_text(path: Path) -> bool:
-    return path.suffix in TEXT and "__pycache__" not in path.parts and path.name != ".coverage"
+    return path.suffix in TEXT and path.name != ".coverage" and not NOT_OURS & {*path.parts}
 
 
 def modules(folder: str = "baas") -> list[Path]:

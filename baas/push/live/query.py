@@ -92,6 +92,10 @@ class LiveQuery:
     def filter(self) -> Filter:
         return self.decision.filter
 
+    @property
+    def busy(self) -> bool:
+        return self._reading is not None
+
     # -- for watchers ------------------------------------------------------------------------------
 
     async def opened(self) -> None:

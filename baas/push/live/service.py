@@ -99,6 +99,12 @@ class LiveQueries:
         """Distinct queries."""
         return len(self._queries)
 
+    @property
+    def busy(self) -> bool:
+        """Whether results are being read, or rules asked again."""
+        asking = self._asking is not None and not self._asking.done()
+        return asking or any(query.busy for query in self._users)
+
     # -- for watches and queries -------------------------------------------------------------------
 
     @property

@@ -1,0 +1,29 @@
+/** `node in-node.js URL SCENARIO [poll]` */
+
+import { readFileSync } from 'node:fs'
+import WebSocket from 'ws'
+import { createCloud } from '../../../sdk/baas_sdkgen/runtime/ts/index.js'
+import { node } from '../../../sdk/baas_sdkgen/runtime/ts/platforms/node.js'
+import { run } from './runner.js'
+
+const [url, scenario, transport] = process.argv.slice(2)
+const sockets: WebSocket[] = []
+
+class Cuttable extends WebSocket {
+  constructor(address: string) {
+    super(address)
+    sockets.push(this)
+  }
+}
+
+const cloud = createCloud({
+  url,
+  platform: node({ WebSocket: Cuttable }),
+  transport: transport === 'poll' ? 'poll' : 'socket',
+})
+const steps = await run(cloud, JSON.parse(readFileSync(scenario, 'utf8')), {
+  file: (text) => new TextEncoder().encode(text),
+  read: (found) => new TextDecoder().decode(found.data),
+  cut: () => sockets.forEach((socket) => socket.terminate()),
+})
+console.log(`${steps} steps`)
