@@ -40,6 +40,9 @@ class Client:
         self._socket = socket.create_connection(("127.0.0.1", port))
         self._buffer = bytearray(MIB)
 
+    def close(self) -> None:
+        self._socket.close()
+
     def send(self, head: str, body: Iterator[bytes]) -> None:
         self._socket.sendall(head.encode())
         for piece in body:
@@ -130,6 +133,7 @@ class Large:
             self.up = _timed(server, lambda: client.send(*form("f/large", mib * MIB, token)))
         with Peak(server) as down:
             self.down = _timed(server, lambda: client.get("/v1/storage/files/f/large"))
+        client.close()
         self.before, self.most_up, self.most_down = up.before, up.most, down.most
 
 

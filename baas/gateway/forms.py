@@ -40,12 +40,14 @@ async def body_pieces(receive: Receive) -> AsyncIterator[bytes]:
     more, size, waited = True, 0, 0.0
     while more:
         patience = min(BODY_SECONDS + size / LEAST_RATE, MOST_SECONDS) - waited
+        if patience <= 0:
+            raise _late()
         started = monotonic()
         try:
             async with asyncio.timeout(min(BODY_SECONDS, patience)):
                 message = await receive()
         except TimeoutError:
-            raise Problem(Code.INVALID_ARGUMENT, "The body did not arrive in time.") from None
+            raise _late() from None
         waited += monotonic() - started
         if message["type"] != "http.request":
             raise ClientGone
@@ -53,6 +55,10 @@ async def body_pieces(receive: Receive) -> AsyncIterator[bytes]:
         if piece := message.get("body", b""):
             size += len(piece)
             yield piece
+
+
+def _late() -> Problem:
+    return Problem(Code.INVALID_ARGUMENT, "The body did not arrive in time.")
 
 
 def is_form(exchange: Exchange) -> bool:
