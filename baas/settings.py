@@ -308,7 +308,8 @@ class JobSettings(_Section, frozen=True):
     """`jobs`: what functions do asynchronously."""
 
     concurrency: _Count = 16
-    """Asynchronous calls that one gateway process runs at once."""
+    """Asynchronous calls that one gateway process runs at once; one more for each function of which
+    none runs."""
 
     keep_days: _Count = 7
     """How long finished invocations and dead letters are kept."""
