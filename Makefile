@@ -13,10 +13,10 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 p
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench clean
+.PHONY: help run test check format bench test-export clean
 
 help: ## This list
-	@sed -n 's/^\([a-z]*\):[^#]*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):[^#]*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
 run: $(VENV)/.run ## Install what is needed and start the gateway with the sample app
 	@$(BIN)/baas serve $(ARGS)
@@ -36,6 +36,9 @@ format: $(VENV)/.test ## Put every file into the house's format
 
 bench: $(VENV)/.run ## Measure the gateway beside a bare ASGI app (bench/README.md)
 	$(BIN)/python -m bench.run $(ARGS)
+
+test-export: $(VENV)/.test ## Hold exported manifests against those clouds' own tools (needs Node.js)
+	$(BIN)/python scripts/validate_exports.py
 
 clean: ## Remove .venv and every cache; data/ stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -6,12 +6,14 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from baas.functions.triggers.webhooks import signed_headers
 from tests.e2e.test_fn_command import fn
 from tests.support.gateway import ROOT, Gateway, running, write_app
 
@@ -58,6 +60,10 @@ async def total(ctx: Context, order: Order):
 async def double(ctx: Context, order: Order):
     await ctx.emit("app.doubled", {"count": order.count})
     return order.count * 2
+
+@fn.webhook("/hooks/pay", secret="PAY_KEY")
+async def paid(ctx: Context, request: fn.HttpRequest):
+    return {"paid": request.body["order"]}
 
 @fn.event()
 async def away(ctx: Context):
@@ -359,6 +365,19 @@ def test_a_tick_runs_the_timer_with_its_payload(cloud: Cloud, gateway: Gateway, 
     time = str(tick.get("time") or tick.get("triggerTime") or tick.get("Time"))
     id = time[11:13] + time[14:16]
     assert gateway.post("/v1/database/notes/get", {"id": id}, token=key).status_code == 200
+
+
+@on("sam", "serverless-devs", "scf")
+def test_a_webhook_takes_signed_bodies_alone(cloud: Cloud) -> None:
+    make = REQUESTS[target_of(cloud)]
+    body = '{"order": "o1"}'
+    signed = signed_headers(_SECRET, "msg_1", int(time.time()), body.encode())
+
+    answer = structure(cloud.run("paid", make("POST", "/hooks/pay", body, **signed)))
+    forged = structure(cloud.run("paid", make("POST", "/hooks/pay", body + " ", **signed)))
+
+    assert json.loads(answer["body"]) == {"paid": "o1"}
+    assert forged["statusCode"] == 401
 
 
 @on("sam")

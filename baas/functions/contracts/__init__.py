@@ -42,7 +42,7 @@ def call_foreign(spec: FunctionSpec, context: Context, event: Any) -> Any:
     foreign = CONTRACTS[spec.contract]
     kind = context.trigger.kind
     given = foreign.event(context, event), foreign.environment(context, spec)
-    if spec.is_async or asyncio._get_running_loop() is not None:
+    if spec.is_async or _is_on_loop():
         returned = spec.handler(*given)
     else:
         with _own_loop():
@@ -50,6 +50,14 @@ def call_foreign(spec: FunctionSpec, context: Context, event: Any) -> Any:
     if isawaitable(returned):
         return _awaited(foreign, kind, returned)
     return foreign.result(kind, returned)
+
+
+def _is_on_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 @contextmanager
