@@ -262,7 +262,7 @@ class StorageSettings(_Section, frozen=True):
     """Address of the store in links, where clients know it by another one."""
 
     s3_connections: Annotated[int, msgspec.Meta(ge=1, le=128)] = 8
-    """Requests to the store that one gateway process runs at once; each may hold 8 MiB."""
+    """Requests to the store that one gateway process runs at once."""
 
     s3_timeout: Annotated[float, msgspec.Meta(gt=0)] = 30.0
     """Seconds that the store may be silent; then the request is tried again."""
