@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
 
 from tests.support.gateway import NOTES_APP, Gateway, running, wait_until, write_app
 from tests.support.sessions import in_loop
+from tests.support.sockets import Socket, connected
 
 #: Revocations and new roles act on open sockets in two seconds; a slow machine gets a little more.
 PROMPTLY = 4.0
@@ -29,36 +28,10 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
         yield started
 
 
-@asynccontextmanager
-async def connected(gateway: Gateway, token: str | None, **options: Any) -> AsyncIterator[Any]:
-    url = f"{gateway.url.replace('http', 'ws', 1)}/v1/realtime"
-    async with connect(url, proxy=None, ping_interval=None, **options) as socket:
-        await socket.send(json.dumps({"type": "auth", "token": token}))
-        ready = await heard(socket)
-        assert ready["type"] == "ready", ready
-        yield socket
-
-
-async def heard(socket: ClientConnection, seconds: float = 5) -> Any:
-    async with asyncio.timeout(seconds):
-        return json.loads(await socket.recv())
-
-
-async def the_end(socket: ClientConnection, seconds: float) -> tuple[Any, int | None]:
-    """The last frame, and the close code."""
-    last = None
-    try:
-        while True:
-            last = await heard(socket, seconds)
-    except ConnectionClosed as closed:
-        return last, closed.rcvd.code if closed.rcvd is not None else None
-
-
 @in_loop
 async def test_hello_and_ping(gateway: Gateway) -> None:
     async with connected(gateway, None) as socket:
-        await socket.send('{"type":"ping"}')
-        assert await heard(socket) == {"type": "pong"}
+        assert await socket.asked(type="ping") == {"type": "pong"}
 
 
 @in_loop
@@ -66,10 +39,9 @@ async def test_signing_out_ends_that_sessions_sockets_alone(gateway: Gateway) ->
     token, other = gateway.sign_in(), gateway.sign_in()
     async with connected(gateway, token) as mine, connected(gateway, other) as theirs:
         assert gateway.post("/v1/auth/sign-out", token=token).status_code == 200
-        bye, code = await the_end(mine, PROMPTLY)
+        bye, code = await mine.the_end(PROMPTLY)
         assert (bye, code) == ({"type": "bye", "reason": "revoked"}, 4401)
-        await theirs.send('{"type":"ping"}')
-        assert await heard(theirs) == {"type": "pong"}
+        assert await theirs.asked(type="ping") == {"type": "pong"}
 
 
 @in_loop
@@ -77,15 +49,14 @@ async def test_a_revoked_admin_key_ends_its_sockets(gateway: Gateway) -> None:
     key = gateway.admin_key("database:read")
     async with connected(gateway, key) as socket:
         _cli(gateway, "admin", "key", "revoke", key.split("_")[1])
-        bye, code = await the_end(socket, PROMPTLY)
+        bye, code = await socket.the_end(PROMPTLY)
         assert (bye, code) == ({"type": "bye", "reason": "revoked"}, 4401)
 
 
 @in_loop
 async def test_an_admin_key_is_held_by_its_scopes(gateway: Gateway) -> None:
     async with connected(gateway, gateway.admin_key("storage:read")) as socket:
-        await socket.send('{"type":"watch","id":"w","collection":"notes"}')
-        refused = await heard(socket)
+        refused = await socket.asked(type="watch", id="w", collection="notes")
         assert (refused["id"], refused["code"]) == ("w", "PERMISSION_DENIED")
         assert "database:read" in refused["detail"]
 
@@ -93,10 +64,10 @@ async def test_an_admin_key_is_held_by_its_scopes(gateway: Gateway) -> None:
 @in_loop
 async def test_a_bad_token_ends_with_4401(gateway: Gateway) -> None:
     url = f"{gateway.url.replace('http', 'ws', 1)}/v1/realtime"
-    async with connect(url, proxy=None) as socket:
-        await socket.send('{"type":"auth","token":"x.y.z"}')
-        assert (await heard(socket))["code"] == "UNAUTHENTICATED"
-        assert await the_end(socket, 5) == ({"type": "bye", "reason": "unauthenticated"}, 4401)
+    async with connect(url, proxy=None) as connection:
+        socket = Socket(connection)
+        assert (await socket.asked(type="auth", token="x.y.z"))["code"] == "UNAUTHENTICATED"
+        assert await socket.the_end(5) == ({"type": "bye", "reason": "unauthenticated"}, 4401)
 
 
 @in_loop
@@ -133,7 +104,7 @@ async def test_a_stop_says_bye_and_waits_for_nobody_long(tmp_path: Path) -> None
     with running(write_app(tmp_path, NOTES_APP)) as gateway:
         async with connected(gateway, None) as socket:
             stopping = asyncio.create_task(asyncio.to_thread(gateway.stop))
-            bye, code = await the_end(socket, 5)
+            bye, code = await socket.the_end(5)
             assert (bye, code) == ({"type": "bye", "reason": "drain"}, 1001)
             assert await stopping == 0
         line = gateway.logged(route="realtime")
@@ -162,16 +133,15 @@ async def test_a_token_that_expired_ends_its_socket(tmp_path: Path) -> None:
         async with connected(gateway, session["accessToken"]) as socket:
 
             async def watch() -> Any:
-                await socket.send('{"type":"watch","id":"w","collection":"closed"}')
-                return (await heard(socket))["code"]
+                return (await socket.asked(type="watch", id="w", collection="closed"))["code"]
 
             async with asyncio.timeout(10):
-                while await watch() != "TOKEN_EXPIRED":  # noqa: ASYNC110 - of another's doing
+                while await watch() != "TOKEN_EXPIRED":  # noqa: ASYNC110
                     await asyncio.sleep(0.1)
             body = {"refreshToken": session["refreshToken"]}
             fresh = gateway.post("/v1/auth/refresh", body).json()
-            await socket.send(json.dumps({"type": "auth", "token": fresh["accessToken"]}))
-            assert (await heard(socket))["type"] == "ready"
+            ready = await socket.asked(type="auth", token=fresh["accessToken"])
+            assert ready["type"] == "ready"
             assert await watch() != "TOKEN_EXPIRED"
 
 
@@ -183,7 +153,7 @@ async def test_workers_see_what_others_revoke(tmp_path: Path) -> None:
             sockets = [connected(gateway, token) for _ in range(8)]
             opened = [await socket.__aenter__() for socket in sockets]
             assert gateway.post("/v1/auth/sign-out", token=token).status_code == 200
-            ends = await asyncio.gather(*(the_end(socket, PROMPTLY) for socket in opened))
+            ends = await asyncio.gather(*(socket.the_end(PROMPTLY) for socket in opened))
         assert {code for _, code in ends} == {4401}
 
 
