@@ -316,6 +316,8 @@ def export(target: str, out: Path, names: tuple[str, ...]) -> None:
     settings = load_app_settings(folder)
     config, yaml = read_manifest(folder)
     source = folder / settings.app.functions
+    if out.resolve().is_relative_to(source.resolve()):
+        raise click.UsageError("--out is a folder outside the functions")
     try:
         bundle = read_bundle(source, config)
         release = load_release(bundle, source, yaml=yaml, label=settings.app.functions)

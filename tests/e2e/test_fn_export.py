@@ -15,7 +15,7 @@ import pytest
 
 from baas.functions.triggers.webhooks import signed_headers
 from tests.e2e.test_fn_command import fn
-from tests.support.gateway import ROOT, Gateway, running, write_app
+from tests.support.gateway import Gateway, running, write_app
 
 _CODE = """
 from baas import Context, fn
@@ -455,6 +455,13 @@ def test_an_export_never_writes_over_something(gateway: Gateway, tmp_path: Path)
     assert [one.name for one in tmp_path.iterdir()] == ["mine.txt"]
 
 
+def test_an_export_is_not_put_among_the_functions(gateway: Gateway) -> None:
+    told = fn(gateway.folder, "export", "--target", "sam", "--out", "functions/away", code=2)
+
+    assert "outside the functions" in told
+    assert not (gateway.folder / "functions/away").exists()
+
+
 def test_an_unknown_function_is_refused(gateway: Gateway, tmp_path: Path) -> None:
     out = str(tmp_path / "out")
 
@@ -481,4 +488,3 @@ def test_only_what_was_asked_for(gateway: Gateway, tmp_path: Path) -> None:
         text=True,
     )
     assert done.stdout == "hello ['b']\n", done.stderr
-    assert ROOT.is_dir()
