@@ -62,7 +62,9 @@ def _build(module: str, target: Path) -> None:
 
 
 def main() -> None:
-    for name in VERSIONS:
+    if "BAAS_TEST_S3_URL" in os.environ:
+        return  # the tests run against that one
+    for name in os.environ.get("BAAS_TEST_S3", ",".join(VERSIONS)).split(","):
         try:
             print(f"{name}: {binary(name)}", flush=True)
         except RuntimeError as fault:

@@ -10,6 +10,7 @@ import os
 import secrets
 import socket
 import subprocess
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -73,8 +74,11 @@ def server_names() -> list[str]:
 
 
 @contextmanager
-def serving(name: str, folder: Path) -> Iterator[Server]:
-    """The server of that name with its data in `folder`, for the length of a `with`."""
+def serving(
+    name: str, folder: Path, certificate: tuple[Path, Path] | None = None
+) -> Iterator[Server]:
+    """The server of that name with its data in `folder`, for the length of a `with`. With a
+    certificate and its key it speaks TLS (versitygw)."""
     if name == "given":
         env = os.environ
         keys = env["BAAS_TEST_S3_KEY"], env["BAAS_TEST_S3_SECRET"]
@@ -86,12 +90,13 @@ def serving(name: str, folder: Path) -> Iterator[Server]:
     with log.open("wb") as out:
         process = subprocess.Popen(
             _command(name, binary(name), port, folder),
-            env={**os.environ, **_VARIABLES},
+            env={**os.environ, **_VARIABLES, **_tls(certificate)},
             stdout=out,
             stderr=subprocess.STDOUT,
         )
     try:
-        server = Server(name, f"http://127.0.0.1:{port}")
+        scheme = "http" if certificate is None else "https"
+        server = Server(name, f"{scheme}://127.0.0.1:{port}")
         _wait(server, process, log)
         yield server
     finally:
@@ -117,6 +122,12 @@ def _command(name: str, program: Path, port: int, folder: Path) -> tuple[str, ..
     return (str(program), "server", "--quiet", "--address", address, str(folder))
 
 
+def _tls(certificate: tuple[Path, Path] | None) -> dict[str, str]:
+    if certificate is None:
+        return {}
+    return {"VGW_CERT": str(certificate[0]), "VGW_KEY": str(certificate[1])}
+
+
 def _free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
@@ -126,14 +137,16 @@ def _free_port() -> int:
 def _wait(server: Server, process: subprocess.Popen[bytes], log: Path) -> None:
     from minio.error import MinioException
     from urllib3 import PoolManager
-    from urllib3.exceptions import HTTPError
+    from urllib3.exceptions import HTTPError, InsecureRequestWarning
 
     until = monotonic() + START_SECONDS
     client = server.client()
-    client._http = PoolManager(retries=False, timeout=2)
+    client._http = PoolManager(retries=False, timeout=2, cert_reqs="CERT_NONE")
     while monotonic() < until and process.poll() is None:
         try:
-            client.list_buckets()
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", InsecureRequestWarning)
+                client.list_buckets()
             return
         except (MinioException, HTTPError):
             try:  # waits for the port without a sleep of its own

@@ -200,17 +200,16 @@ class Bucket:
         return len(found)
 
     def _unfinished(self) -> Iterator[tuple[str, str, int]]:
+        """Those of the whole bucket are asked for: MinIO takes a prefix for a whole name."""
         key_marker: str | None = None
         upload_marker: str | None = None
         while True:
             page = self.client._list_multipart_uploads(
-                self.name,
-                prefix=self._prefix,
-                key_marker=key_marker,
-                upload_id_marker=upload_marker,
+                self.name, key_marker=key_marker, upload_id_marker=upload_marker
             )
             for one in page.uploads:
-                yield one.object_name, one.upload_id or "", _milliseconds(one.initiated_time)
+                if one.object_name.startswith(self._prefix):
+                    yield one.object_name, one.upload_id or "", _milliseconds(one.initiated_time)
             if not page.is_truncated:
                 return
             key_marker, upload_marker = page.next_key_marker, page.next_upload_id_marker
