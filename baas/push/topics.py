@@ -123,6 +123,7 @@ class Topics:
         topic.then(lambda: self._open_watch(topic, frame))
 
     async def _open_watch(self, topic: Topic, frame: Watch) -> None:
+        await self._room()
         topic.opened(
             await self._shared.live.watch(
                 frame, self._owner.caller, self._outbox, lambda why: self._ended(topic, why)
@@ -157,6 +158,7 @@ class Topics:
         if topic.joined is not None:
             await topic.joined.change_presence(frame, self._owner.caller)
             return
+        await self._room()
         owner = self._owner
         joined = await self._shared.channels.join(
             frame, owner.caller, owner.id, self._outbox, lambda why: self._ended(topic, why)
@@ -236,6 +238,14 @@ class Topics:
         return topic
 
     # -- both --------------------------------------------------------------------------------------
+
+    async def _room(self) -> None:
+        """Until the client has read what it was sent: a first answer may be large, and who reads
+        none of them could have very many prepared."""
+        while not self._outbox.has_room:
+            room: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._outbox.on_room(lambda room=room: room.done() or room.set_result(None))  # type: ignore[misc]
+            await room
 
     async def _renew(self, topic: Topic) -> None:
         if topic.open is not None:

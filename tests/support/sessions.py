@@ -25,6 +25,7 @@ class MemoryWire:
         self.frames: list[Any] = []
         self.ending: Ending | None = None
         self.has_room = True
+        self.waiting: list[Callable[[], None]] = []
 
     def send(self, frame: bytes) -> None:
         assert self.ending is None, f"after the end: {frame!r}"
@@ -33,7 +34,15 @@ class MemoryWire:
     def send_shared(self, shared: bytes, own: bytes) -> None:
         self.send(shared + own)
 
-    def on_room(self, call: Callable[[], None]) -> None: ...
+    def on_room(self, call: Callable[[], None]) -> None:
+        self.waiting.append(call)
+
+    def read_all(self) -> None:
+        """The client has caught up."""
+        self.has_room = True
+        waiting, self.waiting = self.waiting, []
+        for call in waiting:
+            call()
 
     def close(self, ending: Ending) -> None:
         self.ending = ending

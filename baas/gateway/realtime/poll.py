@@ -67,6 +67,7 @@ class PollWire:
         self.frames: list[bytes] = []
         self.ending: Ending | None = None
         self.news = asyncio.Event()
+        self.full = asyncio.Event()
         self._size = 0
         self._limit = limit
         self._sent = sent
@@ -88,6 +89,7 @@ class PollWire:
 
     def on_room(self, call: Callable[[], None]) -> None:
         """Never: the answer is the room, and the next poll goes on from its cursors."""
+        self.full.set()
 
     def close(self, ending: Ending) -> None:
         if self.ending is None:
@@ -125,10 +127,14 @@ async def poll(call: Call) -> Answer:
 
 async def _happened(session: Session, wire: PollWire, wait: float) -> None:
     """Until there is something to tell, or nothing to wait for."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(_SETTLE_SECONDS):
-            await session.settled()
-    if wire.news.is_set() or not wait:
+    settled = asyncio.ensure_future(session.settled())
+    full = asyncio.ensure_future(wire.full.wait())
+    await asyncio.wait(
+        {settled, full}, timeout=_SETTLE_SECONDS, return_when=asyncio.FIRST_COMPLETED
+    )
+    settled.cancel()
+    full.cancel()
+    if wire.news.is_set() or wire.full.is_set() or not wait:
         return
     with suppress(TimeoutError):
         async with asyncio.timeout(wait):

@@ -26,6 +26,8 @@ PATH: Final = "/v1/realtime"
 MAX_FRAGMENTS: Final = 1000
 #: Bytes of control frames that are sent to a client whose buffer is full; then it is cut off.
 CONTROL_BYTES: Final = 256 * 1024
+#: Bytes that may wait in all, snapshots of many live queries included; then it is cut off.
+MOST_BYTES: Final = 64 * 1024**2
 #: How long the other side may take to answer a close frame, and to read what was sent before.
 CLOSE_SECONDS: Final = 5.0
 #: How soon a buffer is looked at again that never reached the transport's own mark.
@@ -175,11 +177,12 @@ class SocketWire:
             return
         self._sent.count(frame)
         size = len(frame)
-        if self._transport.get_write_buffer_size() < self._limit:
+        waiting = self._transport.get_write_buffer_size()
+        if waiting < self._limit:
             self._control = 0
         else:
             self._control += size
-            if self._control > CONTROL_BYTES:
+            if self._control > CONTROL_BYTES or waiting > MOST_BYTES:
                 self._protocol.cut_off()
                 return
         if size <= _COPIED:
@@ -191,6 +194,9 @@ class SocketWire:
         if self._closed:
             return
         self._sent.frames += 1
+        if self._transport.get_write_buffer_size() > MOST_BYTES:
+            self._protocol.cut_off()
+            return
         cached = _shared
         if cached.shared is not shared or cached.own_size != len(own):
             cached.shared, cached.own_size = shared, len(own)

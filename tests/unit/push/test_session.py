@@ -326,6 +326,22 @@ async def test_only_so_many_are_opened_at_once() -> None:
 
 
 @in_loop
+async def test_who_does_not_read_gets_no_more_first_answers_prepared() -> None:
+    bench = Bench()
+    client = await bench.client()
+    client.wire.has_room = False
+    for number in range(5):
+        assert await client.say(**{**WATCH, "id": f"w{number}"}) == []
+    assert await client.say(**JOIN) == []
+    await client.say(type="unwatch", id="w4")
+    assert await client.say(type="ping") == [{"type": "pong"}]
+    assert (bench.service.opened, bench.service.opening) == ([], 0)
+    client.wire.read_all()
+    await settle()
+    assert sorted(frame["id"] for frame in client.heard()) == ["c", "w0", "w1", "w2", "w3"]
+
+
+@in_loop
 async def test_unwatch_while_it_opens_leaves_nothing() -> None:
     bench = Bench()
     client = await bench.client()

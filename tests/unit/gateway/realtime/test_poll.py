@@ -161,3 +161,14 @@ async def test_polls_count_as_connections() -> None:
     with pytest.raises(Problem) as refused:
         await door.poll({"session": "s"})
     assert refused.value.code is Code.RATE_LIMITED
+
+
+@in_loop
+async def test_an_answer_that_is_full_goes_out_at_once() -> None:
+    door = Door(buffer_bytes=200)
+    frames = [{**WATCH, "id": f"w{number}"} for number in range(20)]
+    started = monotonic()
+    answer = await door.poll({"session": "s", "frames": frames, "wait": 20})
+    assert types(answer)[0] == "ready"
+    assert len(answer["frames"]) < 21
+    assert monotonic() - started < 5

@@ -132,6 +132,20 @@ async def test_control_frames_to_one_who_never_reads_end_it() -> None:
 
 
 @in_loop
+async def test_one_for_whom_too_much_waits_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(realtime_socket, "MOST_BYTES", 1_000_000)
+    async with open_door() as door:
+        _, writer = await raw_client(door.port)
+        writer.write(client_frame(0x81, WATCH.encode()))
+        await until(lambda: door.bench.service.opened)
+        outbox = door.bench.service.opened[0].outbox
+        for _ in range(200):
+            outbox.send_shared(b'"' + b"x" * 100_000, b'"')
+        await until(lambda: len(door.bench.sessions) == 0)
+        writer.transport.abort()
+
+
+@in_loop
 async def test_pings_of_one_who_never_reads_the_pongs_end_it() -> None:
     async with open_door(rate_frames="off") as door:
         _, writer = await raw_client(door.port)
