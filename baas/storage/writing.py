@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 
 import msgspec
@@ -34,6 +35,7 @@ class Writing:
     def __init__(self, parts: Parts, committer: Committer) -> None:
         self._parts = parts
         self._committer = committer
+        self._coming: Counter[str] = Counter()
 
     # -- uploads ----------------------------------------------------------------------------------
 
@@ -65,8 +67,11 @@ class Writing:
         """Stores the bytes, then makes the file, or replaces it. Until the last step nobody can
         see anything of it."""
         key = new_key()
+        stored = await self._parts.row(wanted.path)
+        owner = self._payer(wanted, stored, caller)
+        room = 0 if owner is None else await self._room(owner, stored)
         async with self._committer.releasing(key):
-            digest = await self._parts.blobs.put(key, self._bounded(data))
+            digest = await self._parts.blobs.put(key, self._bounded(data, owner, room))
             checksums.verify(digest)
             return await self.commit(wanted, key, digest, caller)
 
@@ -110,13 +115,26 @@ class Writing:
             now_ms=self._parts.clock.now_ms(),
         )
 
-    async def _bounded(self, data: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    async def _bounded(
+        self, data: AsyncIterator[bytes], owner: str | None, room: int
+    ) -> AsyncIterator[bytes]:
+        """The bytes, held to the limit of files and, with all else that comes for this owner now,
+        to the room in the quota: each of many uploads at once would fit by itself."""
         size, limit = 0, self._parts.settings.file_bytes
-        async for piece in data:
-            size += len(piece)
-            if size > limit:
-                raise too_large(limit)
-            yield piece
+        try:
+            async for piece in data:
+                size += len(piece)
+                if owner is not None:
+                    self._coming[owner] += len(piece)
+                    if self._coming[owner] > room:
+                        raise over_quota(self._parts.settings.quota_bytes)
+                if size > limit:
+                    raise too_large(limit)
+                yield piece
+        finally:
+            if owner is not None:
+                self._coming[owner] -= size
+                self._coming += Counter()  # forgets those that are at 0
 
     def _asking(
         self, row: Document, stored: Document | None, caller: Caller
@@ -135,15 +153,24 @@ class Writing:
     async def _check_quota(
         self, wanted: Wanted, size: int, stored: Document | None, caller: Caller
     ) -> None:
-        quota = self._parts.settings.quota_bytes
-        owner = wanted.openid if stored is None else stored["openid"]
-        if not quota or owner is None or caller.actor.trusted:
-            return
-        found = await resolve(self._parts.store.get(USAGE, usage_id(owner)))
-        held = 0 if found is None else decode(found)["bytes"]
+        owner = self._payer(wanted, stored, caller)
         freed = 0 if stored is None else stored["size"]
-        if size > freed and held - freed + size > quota:
-            raise over_quota(quota)
+        if owner is not None and size > freed and size > await self._room(owner, stored):
+            raise over_quota(self._parts.settings.quota_bytes)
+
+    def _payer(self, wanted: Wanted, stored: Document | None, caller: Caller) -> str | None:
+        """Whose quota the file counts against; None where there is none to be held to."""
+        if not self._parts.settings.quota_bytes or caller.actor.trusted:
+            return None
+        owner: str | None = wanted.openid if stored is None else stored["openid"]
+        return owner
+
+    async def _room(self, owner: str, stored: Document | None) -> int:
+        """What the owner may still have, with what the file that is replaced gives back."""
+        found = await resolve(self._parts.store.get(USAGE, usage_id(owner)))
+        held: int = 0 if found is None else decode(found)["bytes"]
+        freed: int = 0 if stored is None else stored["size"]
+        return max(self._parts.settings.quota_bytes - held, 0) + freed
 
     # -- copy and move ----------------------------------------------------------------------------
 

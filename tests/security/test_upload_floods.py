@@ -9,11 +9,15 @@ from typing import Any
 
 import pytest
 
+from baas.errors import Problem
 from baas.gateway import dispatch, forms
+from baas.schema.actor import Actor
 from baas.settings import LimitSettings, Settings, StorageSettings
+from baas.storage.attributes import Checksums
+from baas.storage.parts import Caller
 from tests.support.app import Harness, exchange, running_app
 from tests.support.gateway import write_app
-from tests.support.storage import APP, blobs_of, download
+from tests.support.storage import APP, blobs_of, download, uid_of
 
 _OFF = LimitSettings(rate_auth="off", rate_read="off", rate_write="off")
 
@@ -125,6 +129,34 @@ def test_unfinished_uploads_count_towards_the_quota(app: Harness, token: str) ->
     (signed,) = app.post("/v1/storage/sign", sign, token).json()["files"]
     assert signed["code"] == "QUOTA_EXCEEDED"
     begin(app, app.sign_in(), 600, "shelf/z")
+
+
+def test_uploads_that_come_at_once_share_the_quota(app: Harness, token: str) -> None:
+    """None of them is a file yet, and each would fit: what they hold meanwhile is bounded too."""
+    caller = Caller(Actor(uid=uid_of(app, token)))
+    storage = app.app.storage
+    both = asyncio.Event()
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield bytes(600)
+        await both.wait()
+
+    async def upload(path: str, data: AsyncIterator[bytes]) -> bytes:
+        wanted = storage.wanted(path, None, None, caller)
+        return await storage.writing.upload(wanted, data, Checksums(), caller)
+
+    async def through() -> None:
+        first = asyncio.create_task(upload("shelf/a", slow()))
+        while not storage.writing._coming:  # noqa: ASYNC110 - no event tells of it
+            await asyncio.sleep(0)
+        with pytest.raises(Problem, match="QUOTA_EXCEEDED"):
+            await upload("shelf/b", slow())
+        both.set()
+        await first
+        assert not storage.writing._coming
+
+    app.run(through())
+    assert len(blobs_of(app)) == 1
 
 
 # -- slow clients ---------------------------------------------------------------------------------
