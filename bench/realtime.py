@@ -2,9 +2,11 @@
 
     python -m bench.realtime [--sockets 1000,5000] [--writes 100] [--only idle,shared,distinct]
 
-`shared`: all sockets watch one query, one writer inserts; CPU of the server process per frame that
-arrived, the writes included, beside bench/realtime_floor.py, which is handed frames of the same
-size. `distinct`: every socket watches a query of its own, and each write concerns one of them.
+`shared`: all sockets watch one query while four writers insert; CPU of the server process per frame
+that arrived, the writes included, beside bench/realtime_floor.py, which is handed frames of the
+same size. Latencies are of single writes a tenth of a second apart, from before the request until
+the client has the frame. `distinct`: every socket watches a query of its own, and each write
+concerns one of them.
 `idle`: sockets that only ping; memory of the server process per socket, and its CPU.
 """
 
@@ -31,6 +33,9 @@ from bench.subscribers import Crowd, text_frame
 #: Writes under way at once.
 _WRITERS: Final = 4
 _PATIENCE: Final = 60.0
+#: Writes one after another, for latency: how many, and how far apart in seconds.
+_PACED: Final = 40
+_PACE_SECONDS: Final = 0.1
 _IDLE_SECONDS: Final = 10.0
 _PING: Final = b'{"type":"ping"}'
 _AUTH: Final = text_frame(b'{"type":"auth","token":null}')
@@ -85,6 +90,11 @@ async def pushed(
         await _write(client, writes, sockets, token)
         await crowd.heard(frames, _PATIENCE)
         seconds, used = time.monotonic() - started, server.cpu_seconds() - cpu
+        crowd.latencies = []
+        for _ in range(_PACED):
+            await asyncio.sleep(_PACE_SECONDS)
+            await _write(client, 1, sockets, token)
+        await asyncio.sleep(1)
     crowd.close()
     await asyncio.sleep(1)
     late = sorted(crowd.latencies) or [0.0]
