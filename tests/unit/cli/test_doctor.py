@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from click.testing import CliRunner
 from baas.cli import main
 from baas.engines.sqlite.lock import own_folder
 from baas.secret import FILE_NAME
+from tests.support.s3 import Server
 
 
 @pytest.fixture(autouse=True)
@@ -78,3 +80,19 @@ def test_a_gateway_that_is_running_is_no_fault(
     lock.close()
     assert code == 0
     assert "in use by a gateway" in output
+
+
+def test_an_s3_store_is_asked_for_its_bucket(
+    s3_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in s3_server.environment().items():
+        monkeypatch.setenv(name, value)
+    code, output = doctor()
+    assert code == 0
+    assert re.search(rf"^ok +files: bucket b-[0-9a-f]+ at {s3_server.url}$", output, re.MULTILINE)
+
+    monkeypatch.setenv("BAAS_STORAGE__S3_BUCKET", "no-such-bucket-here")
+    code, output = doctor()
+    assert code == 1
+    assert "fault  storage.s3_bucket: there is no bucket of this name" in output
+    assert s3_server.secret_key not in output
