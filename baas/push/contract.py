@@ -8,7 +8,7 @@ fed by the process's one `Follower` of the change feed.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 
@@ -72,8 +72,13 @@ class LiveQueries(Protocol):
     ) -> Subscription:
         """Sends `snapshot`; or `resumed` and what was missed; or `resync` and `snapshot`; then
         `change` frames until closed. A refusal (PERMISSION_DENIED, INVALID_ARGUMENT,
-        LIMIT_EXCEEDED, ...) is raised, and nothing was sent or is left."""
+        LIMIT_EXCEEDED, ...) is raised, and nothing was sent or is left. Cancelled (the client has
+        gone, or sent `unwatch`), it leaves nothing either, and sends nothing more."""
         ...
+
+
+#: What the names of sessions begin with that live for one long-poll.
+POLL: Final = "poll-"
 
 
 class Joined(Subscription, Protocol):
@@ -101,7 +106,9 @@ class Channels(Protocol):
         self, frame: Join, caller: Caller, session: str, outbox: Outbox, ended: Ended
     ) -> Joined:
         """Sends `joined`, then what was missed since `cursor`, then `message` and `presence`
-        frames until closed. A refusal is raised, and nothing was sent or is left."""
+        frames until closed. A refusal is raised, and nothing was sent or is left; the same where
+        it is cancelled. A `session` that begins with `POLL` will join again with its next poll:
+        its presence outlives `close`, for as long as silence may last."""
         ...
 
 

@@ -18,7 +18,7 @@ import msgspec
 
 from baas.clock import Clock
 from baas.errors import Code, Problem
-from baas.push.contract import Caller
+from baas.push.contract import POLL, Caller
 from baas.push.frames import (
     Auth,
     ClientFrame,
@@ -365,4 +365,4 @@ def _name(claimed: str, owner: str) -> str:
     """A name that only its owner can claim, and that does not tell what was claimed: members of a
     channel see it."""
     text = f"{owner}\n{claimed}".encode()
-    return "poll-" + hashlib.blake2b(text, digest_size=12).hexdigest()
+    return POLL + hashlib.blake2b(text, digest_size=12).hexdigest()
