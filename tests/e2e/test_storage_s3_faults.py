@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -274,3 +275,29 @@ def test_a_refusal_later_on_is_unavailable_not_a_fault(s3_server: Server) -> Non
         await blobs.close()
 
     asyncio.run(through())
+
+
+def test_a_fault_that_nobody_waited_for_makes_no_noise(
+    relay: Relay, s3_server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Asyncio would log a traceback for each readiness probe that gave up on a hanging store."""
+    release = threading.Event()
+
+    def hang(method: str, path: str) -> int:
+        release.wait(10)
+        return 403
+
+    async def through() -> None:
+        blobs = await started(s3_server.settings(s3_endpoint=relay.url))
+        relay.spoil = hang
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(blobs.check(), 0.05)
+        check = blobs._check
+        assert check is not None
+        release.set()
+        await asyncio.wait([check])
+        await blobs.close()
+
+    asyncio.run(through())
+    gc.collect()
+    assert "never retrieved" not in caplog.text

@@ -95,6 +95,7 @@ class S3Blobs:
             return
         if self._check is None or self._check.done():
             self._check = asyncio.ensure_future(self._run(self._store.reach))
+            self._check.add_done_callback(_seen)
         await asyncio.shield(self._check)
         self._checked = monotonic()
 
@@ -285,6 +286,12 @@ class S3Reader:
         if answer is not None:
             answer.close()
             answer.release_conn()
+
+
+def _seen(check: asyncio.Future[None]) -> None:
+    """Whoever asked may have given up since; asyncio would complain of a fault that nobody saw."""
+    if not check.cancelled():
+        check.exception()
 
 
 def _key(key: str) -> str:
