@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from base64 import b64encode
 from collections.abc import Callable, Iterator
@@ -11,10 +12,20 @@ import pytest
 
 from baas.ports.blobs import new_key, new_upload
 from baas.settings import LimitSettings, Settings, StorageSettings
-from tests.support.app import Harness, running_app
+from tests.support.app import Harness, Reply, exchange, running_app
 from tests.support.gateway import write_app
 from tests.support.s3 import Server, server_names
-from tests.support.storage import APP, blobs_of, download, pieces, rows_of, uid_of, upload
+from tests.support.storage import (
+    APP,
+    blobs_of,
+    download,
+    form,
+    form_headers,
+    pieces,
+    rows_of,
+    uid_of,
+    upload,
+)
 
 _OFF = LimitSettings(rate_auth="off", rate_read="off", rate_write="off")
 
@@ -435,3 +446,40 @@ def test_the_sweep_takes_what_nobody_refers_to(app: Harness, token: str) -> None
     assert app.run(storage.sweeper.run_once(2**50)) == 2
     assert download(app, "shelf/a").body == b"kept"
     assert app.post(f"/v1/storage/uploads/{id}/complete", {}, token).status == 200
+
+
+def test_a_signed_upload_may_be_larger_than_a_part(tmp_path: Path) -> None:
+    settings = Settings(limits=_OFF, storage=StorageSettings(file_bytes=100, part_bytes=10))
+    with running_app(write_app(tmp_path, APP), settings) as app:
+        token = app.sign_in()
+        item = {"path": "shelf/x", "operation": "upload", "size": 100}
+        (signed,) = app.post("/v1/storage/sign", {"files": [item]}, token).json()["files"]
+        address, _, query = signed["url"].partition("?")
+        raw = {"content-type": "application/octet-stream"}
+        assert app.request("POST", address, bytes(101), raw, query=query).status == 413
+        assert app.request("POST", address, bytes(100), raw, query=query).status == 200
+        complete = f"/v1/storage/uploads/{signed['uploadId']}/complete"
+        assert app.post(complete, {}, token).json()["size"] == 100
+        (refused,) = app.post("/v1/storage/sign", {"files": [{**item, "size": 101}]}, token).json()[
+            "files"
+        ]
+        assert refused["code"] == "PAYLOAD_TOO_LARGE"
+
+
+def test_of_uploads_to_one_path_at_once_one_is_there_whole(app: Harness, token: str) -> None:
+    bodies = [bytes([65 + i]) * (40_000 + i) for i in range(8)]
+
+    async def all_at_once() -> list[Reply]:
+        requests = []
+        for data in bodies:
+            body = form(data, path="shelf/x")
+            raw = form_headers(body, token).items()
+            headers = [(name.encode(), value.encode()) for name, value in raw]
+            requests.append(exchange(app.app.asgi, "POST", "/v1/storage/upload", body, headers))
+        return await asyncio.gather(*requests)
+
+    answers = app.run(all_at_once())
+
+    assert {answer.status for answer in answers} == {200}
+    assert download(app, "shelf/x").body in bodies
+    assert len(blobs_of(app)) == len(rows_of(app)) == 1
