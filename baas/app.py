@@ -41,20 +41,23 @@ from baas.gateway.dispatch import Edge
 from baas.gateway.realtime.admission import Admission
 from baas.gateway.realtime.numbers import Sent
 from baas.gateway.services import Functions, RateLimits, RealtimeServices, Services
-from baas.guard import FileGuard, RuleGuard
+from baas.guard import ChannelGuard, FileGuard, RuleGuard
 from baas.observe.logs import DescriptorSink, LoggingBridge, LogWriter, install, uninstall
 from baas.observe.metrics import Metrics
 from baas.ports.blobs import BlobStore
+from baas.push.channels.rows import CHANNEL_COLLECTIONS
+from baas.push.channels.service import Channels
 from baas.push.follower import FeedFollower
 from baas.push.live.service import LiveQueries
-from baas.push.notyet import NoChannels
 from baas.push.sessions import AuthCollections, Sessions
 from baas.reload import RuleWatcher
+from baas.rules.channelsfile import ChannelRules, load_channel_rules
 from baas.rules.load import load_rules
 from baas.rules.model import RuleBook
 from baas.rules.storagefile import StorageRules, load_storage_rules
 from baas.secret import MasterSecret
 from baas.settings import ObserveSettings, Settings
+from baas.storage.images.variants import Variants
 from baas.storage.rows import STORAGE_COLLECTIONS
 from baas.storage.service import StorageService
 
@@ -63,6 +66,7 @@ log = logging.getLogger(__name__)
 #: What the kit keeps for itself, beside the collections of the rule files.
 SYSTEM_COLLECTIONS: Final = {
     **AUTH_COLLECTIONS,
+    **CHANNEL_COLLECTIONS,
     **RECORD_COLLECTIONS,
     **SECRET_COLLECTIONS,
     **STORAGE_COLLECTIONS,
@@ -74,6 +78,8 @@ IDENTITY_COLLECTIONS: Final = AuthCollections(each=(USERS, SESSIONS, ADMIN_KEYS)
 RELEASES_FOLDER: Final = "releases"
 #: Below the data folder: the bytes of stored files.
 STORAGE_FOLDER: Final = "storage"
+#: Below the data folder; may be removed while nothing runs.
+IMAGES_FOLDER: Final = "cache/images"
 
 
 class Rules(msgspec.Struct, frozen=True):
@@ -82,15 +88,22 @@ class Rules(msgspec.Struct, frozen=True):
     book: RuleBook
     functions: FunctionRules
     storage: StorageRules
+    channels: ChannelRules
 
     @property
     def revision(self) -> str:
-        return f"{self.book.revision}{self.functions.revision}{self.storage.revision}"
+        parts = (self.book, self.functions, self.storage, self.channels)
+        return "".join(part.revision for part in parts)
 
     @classmethod
     def load(cls, folder: Path) -> Rules:
         """ConfigurationError at the first fault of any of them."""
-        return cls(load_rules(folder), load_function_rules(folder), load_storage_rules(folder))
+        return cls(
+            load_rules(folder),
+            load_function_rules(folder),
+            load_storage_rules(folder),
+            load_channel_rules(folder),
+        )
 
 
 class App:
@@ -149,6 +162,9 @@ class App:
             clock,
             secret,
         )
+        self.images: Final = Variants(
+            self.storage.reading, settings.storage, self.data_folder / IMAGES_FOLDER
+        )
         self.functions.files = Files(self.storage, settings.server.public_url)
         self.limits: Final = RateLimits(settings.limits, clock)
         self.follower: Final = FeedFollower(lambda: self.store.feed)
@@ -161,9 +177,13 @@ class App:
             clock,
             secret,
         )
+        self.channel_guard: Final = ChannelGuard(self._rules.channels)
+        self.channels: Final = Channels(
+            self.store, self.channel_guard, self.follower, settings, clock, secret
+        )
         self.realtime: Final = Sessions(
             self.live,
-            NoChannels(),
+            self.channels,
             self.follower,
             self.auth,
             Admission(self.limits),
@@ -228,6 +248,7 @@ class App:
                 jobs=lambda: self.store.jobs,
             ),
             storage=self.storage,
+            images=self.images,
             realtime=RealtimeServices(self.realtime, self.sent),
             rules_stale=lambda: self.watcher.stale,
             body_bytes=settings.limits.body_bytes,
@@ -244,7 +265,9 @@ class App:
         self.guard.book = rules.book
         self.function_guard.rules = rules.functions
         self.file_guard.rules = rules.storage
+        self.channel_guard.rules = rules.channels
         self.live.rules_changed()
+        self.channels.rules_changed()
 
     async def _other_protocols(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
@@ -265,6 +288,7 @@ class App:
             await self.releases.start()
             await self.background.start()
             await self.follower.start()
+            await self.channels.start()
             await self.realtime.start()
         except BaseException:
             await self.stop()
@@ -289,10 +313,12 @@ class App:
         self._tasks.clear()
         await self.realtime.stop()
         await self.live.stop()
+        await self.channels.stop()
         await self.follower.stop()
         await self.background.stop()
         await self.releases.stop()
         await self.functions.stop()
+        await self.images.stop()
         await self.storage.stop()
         await self.secrets.stop()
         await self.auth.close()

@@ -229,6 +229,30 @@ class StorageSettings(_Section, frozen=True):
     upload_hours: _Count = 24
     """How long an upload in parts may take; then what came of it is removed."""
 
+    image_bytes: _Count = 20 * 1024**2
+    """Largest file that variants of pictures are made of."""
+
+    image_pixels: _Count = 40_000_000
+    """Most pixels, width times height, of a picture that variants are made of."""
+
+    image_side: Annotated[int, msgspec.Meta(ge=1, le=16_383)] = 4096
+    """Largest width and height that a variant may be asked in."""
+
+    image_workers: _Count = 2
+    """Pictures that one gateway process decodes at once, each in a process of its own."""
+
+    image_queue: Annotated[int, msgspec.Meta(ge=0)] = 32
+    """Variants that may wait for a worker; beyond, `UNAVAILABLE`."""
+
+    image_seconds: Annotated[float, msgspec.Meta(gt=0)] = 10.0
+    """Longest that making one variant may take; then its worker is killed."""
+
+    image_memory_bytes: _Count = 1024**3
+    """Most address space of a worker that makes a variant."""
+
+    image_cache_bytes: Annotated[int, msgspec.Meta(ge=0)] = 512 * 1024**2
+    """Bytes of variants kept below the data folder; beyond, the least lately used go."""
+
     engine: Literal["local", "s3"] = "local"
     """Where the bytes are kept: `local` below the data folder, `s3` in a bucket."""
 
@@ -283,6 +307,15 @@ class PushSettings(_Section, frozen=True):
 
     watch_bytes: _Count = 16 * 1024**2
     """Bytes in the result of one live query."""
+
+    message_bytes: _Count = 64 * 1024
+    """Bytes of a message's data."""
+
+    presence_entries: _Count = 1000
+    """Sessions that are seen in one channel."""
+
+    inbox_days: _Count = 7
+    """How long a message waits for its user in an inbox."""
 
     rate_frames: str = "600/10s"
     """Frames that the client may send; beyond, the connection ends with 4429."""

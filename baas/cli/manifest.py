@@ -10,6 +10,7 @@ import msgspec
 from baas.cli.callables import loaded_functions
 from baas.cli.common import load_app_settings, whole_file
 from baas.manifest import Manifest, build_manifest
+from baas.rules.channelsfile import load_channel_rules
 from baas.rules.load import load_rules
 from baas.rules.storagefile import load_storage_rules
 
@@ -21,7 +22,11 @@ def app_manifest(app: Path) -> Manifest:
     rules = app / settings.app.rules
     with loaded_functions(app, settings) as release:
         return build_manifest(
-            settings.app.name, load_rules(rules), load_storage_rules(rules), release
+            settings.app.name,
+            load_rules(rules),
+            load_storage_rules(rules),
+            load_channel_rules(rules),
+            release,
         )
 
 

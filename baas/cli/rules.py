@@ -19,6 +19,7 @@ from baas.errors import ConfigurationError, Problem
 from baas.functions.rules import load_function_rules
 from baas.guard import RequestFacts, rule_variables
 from baas.ports.documents import Find, KnownLookups, LookupNeeded, resolve
+from baas.rules.channelsfile import load_channel_rules
 from baas.rules.coverage import Coverage
 from baas.rules.explain import Explanation, explain
 from baas.rules.importer import import_rules
@@ -61,7 +62,8 @@ def check(with_data: bool) -> None:
         raise SystemExit(1)
     book = load_rules(_folder(settings))
     files = load_storage_rules(_folder(settings))
-    advice = [*book.advice, *files.advice, *function_advice(Path.cwd(), settings)]
+    channels = load_channel_rules(_folder(settings))
+    advice = [*book.advice, *files.advice, *channels.advice, *function_advice(Path.cwd(), settings)]
     for one in advice:
         click.echo(f"warning: {_placed(one)}")
     click.echo(f"{count(len(book.collections), 'collection')}, {count(len(advice), 'warning')}")
@@ -71,7 +73,7 @@ def check(with_data: bool) -> None:
 
 def _faults(folder: Path) -> Any:
     clean = True
-    for load in (load_function_rules, load_storage_rules):
+    for load in (load_function_rules, load_storage_rules, load_channel_rules):
         try:
             load(folder)
         except ConfigurationError as fault:

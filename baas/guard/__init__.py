@@ -6,11 +6,13 @@ what it is given into the store's own step: a filter into the query, checks into
 runs between reading and writing. There is no other way in.
 """
 
+from baas.guard.channels import ChannelGuard
 from baas.guard.contract import Guard, Masks, ReadDecision, RequestFacts, WriteDecision
 from baas.guard.files import FileGuard, settled
 from baas.guard.ruleguard import RuleGuard, rule_variables
 
 __all__ = [
+    "ChannelGuard",
     "FileGuard",
     "Guard",
     "Masks",

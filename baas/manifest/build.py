@@ -10,6 +10,7 @@ from baas import __version__
 from baas.functions.model import Release
 from baas.manifest.audiences import Access, Audience, access_of, audiences
 from baas.manifest.functions import Function, functions_of
+from baas.rules.channelsfile import ChannelOperation, ChannelRules
 from baas.rules.model import CollectionRules, RuleBook
 from baas.rules.storagefile import FileOperation, StorageRules
 
@@ -32,6 +33,14 @@ class Bucket(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     operations: tuple[str, ...]
 
 
+class Channel(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Channels whose names fit `channel` (`{name}` captures)."""
+
+    channel: str
+    operations: tuple[str, ...]
+    history: bool
+
+
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """`schemas` are those that functions refer to. Equal apps give equal texts."""
 
@@ -43,10 +52,15 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     functions: dict[str, Function]
     schemas: dict[str, Any]
     storage: tuple[Bucket, ...]
+    channels: tuple[Channel, ...]
 
 
 def build_manifest(
-    app: str, book: RuleBook, storage: StorageRules, release: Release | None
+    app: str,
+    book: RuleBook,
+    storage: StorageRules,
+    channels: ChannelRules,
+    release: Release | None,
 ) -> Manifest:
     """`release` None: an app without functions."""
     kinds = audiences(book)
@@ -65,6 +79,14 @@ def build_manifest(
                 operations=tuple(one.value for one in FileOperation if one in entry.rules),
             )
             for entry in storage.entries
+        ),
+        channels=tuple(
+            Channel(
+                channel=entry.channel,
+                operations=tuple(one.value for one in ChannelOperation if one in entry.rules),
+                history=entry.history is not None,
+            )
+            for entry in channels.entries
         ),
     )
 

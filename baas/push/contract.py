@@ -37,6 +37,12 @@ class Outbox(Protocol):
     @property
     def has_room(self) -> bool: ...
 
+    @property
+    def lasting(self) -> bool:
+        """Whether the client comes again soon after it has gone, as a long-poll does: then its
+        presence lasts for a while."""
+        ...
+
     def send(self, frame: bytes) -> None:
         """One whole frame, UTF-8 JSON."""
         ...

@@ -99,7 +99,10 @@ class FeedFollower:
         for event in commit.events:
             touched.update(self._listeners.get(event.collection, {}))
         for listener in touched:
-            listener.take(commit)
+            try:
+                listener.take(commit)
+            except Exception:  # the others are to have it all the same
+                _log.exception("a follower of the change feed failed")
 
     def _lost(self) -> None:
         everyone: dict[FeedListener, None] = {}

@@ -54,6 +54,8 @@ _log = logging.getLogger(__name__)
 
 #: Bytes of frames that are kept while a token is being looked at.
 MAX_HELD: Final = 1024**2
+#: So many frames does an `auth` count as: a signature is dear to check.
+AUTH_COST: Final = 20
 #: Channels hear no more often that a client is alive.
 ALIVE_SECONDS: Final = 5.0
 
@@ -147,7 +149,7 @@ class Session:
             return
         now = self._host.clock.monotonic()
         self._seen = now
-        if not self._within_rate(now):
+        if not self._within_rate(now, 1):
             self._too_many_frames()
             return
         if now - self._alive_at >= ALIVE_SECONDS:
@@ -167,17 +169,23 @@ class Session:
         else:
             self._too_many_frames()
 
+    def take_control(self) -> None:
+        """One frame of the WebSocket protocol itself: it counts, and is no sign of life."""
+        if self.state is not State.CLOSED:
+            if not self._within_rate(self._host.clock.monotonic(), 1):
+                self._too_many_frames()
+
     def refuse(self, detail: str) -> None:
         """What came was no frame at all: the connection ends."""
         self._wire.send(error_frame(Problem(Code.INVALID_ARGUMENT, detail)))
         self.end(BAD_FRAME)
 
-    def _within_rate(self, now: float) -> bool:
+    def _within_rate(self, now: float, frames: int) -> bool:
         """The generic cell rate algorithm, as in the gateway's rate limits."""
         limits = self._host.limits
         if not limits.frames:
             return True
-        full_at = max(self._frames_at, now) + limits.frames_seconds / limits.frames
+        full_at = max(self._frames_at, now) + frames * limits.frames_seconds / limits.frames
         if full_at - now > limits.frames_seconds + 1e-6:
             return False
         self._frames_at = full_at
@@ -197,7 +205,10 @@ class Session:
 
     def _act(self, frame: ClientFrame) -> None:
         if isinstance(frame, Auth):
-            self._authenticate(frame.token)
+            if self._within_rate(self._host.clock.monotonic(), AUTH_COST - 1):
+                self._authenticate(frame.token)
+            else:
+                self._too_many_frames()
         elif self.state is State.WAITING:
             self.refuse("The first frame must be auth.")
         elif isinstance(frame, Ping):
@@ -279,14 +290,15 @@ class Session:
             pingSeconds=PING_SECONDS,
         )
 
-    async def ask_again(self) -> None:
+    async def ask_again(self) -> bool:
         """What the identity rests on has changed: it is looked at again, and the connection goes
-        on with new rights or ends. Raises what keeps it from being looked at."""
-        if self._task is not None:  # a later `auth` may have been answered by what was before
-            await asyncio.wait([self._task])
+        on with new rights or ends. False where a later `auth` is being looked at, and may be
+        answered by what was before: ask again then. Raises what keeps it from being looked at."""
+        if self._task is not None:
+            return False
         asked = self.identity
         if self.state is not State.OPEN or asked is None:
-            return
+            return True
         try:
             fresh = await self._host.identities.identify_again(asked)
         except Problem as problem:
@@ -294,9 +306,10 @@ class Session:
                 raise
             if self.identity is asked:
                 self.end(REVOKED)
-            return
+            return True
         if self.identity is asked and self.state is State.OPEN and fresh is not asked:
             self._adopt(fresh, greet=False)
+        return True
 
     def check_token(self) -> None:
         """A token that has expired keeps what is open for a while, and opens nothing."""

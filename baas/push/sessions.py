@@ -214,7 +214,12 @@ class Sessions:
     def _turn(self, session: Session, now: float) -> None:
         if session not in self._open:
             return
-        moment = session.on_time(now)
+        try:
+            moment = session.on_time(now)
+        except Exception:  # one session's fault must not stop the time of all
+            _log.exception("a session could not be ended in time")
+            session.lost()
+            return
         if moment is not None:
             self.wake_at(session, moment)
 
@@ -257,11 +262,10 @@ class Sessions:
 
     async def _asked(self, session: Session) -> bool:
         try:
-            await session.ask_again()
+            return await session.ask_again()
         except Exception:
             _log.exception("a session's identity could not be looked at again")
             return False
-        return True
 
 
 def _too_many(detail: str) -> Problem:

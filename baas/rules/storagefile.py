@@ -19,20 +19,14 @@ from typing import Any, Final
 
 import msgspec
 
-from baas.errors import ConfigurationError
 from baas.query import expr as e
-from baas.query.conditions import Compiled, compile
-from baas.rules.check import check_rule
-from baas.rules.model import Advice, Rule
-from baas.rules.places import place_in
-from baas.rules.syntax import RuleFault
-from baas.rules.vocabulary import AUTH_MEMBERS, Root, Scope, closest
+from baas.rules.entries import EntriesReader, EntryRule, read_rule_text
+from baas.rules.model import Advice
+from baas.rules.vocabulary import AUTH_MEMBERS, Root, Scope
 from baas.schema.filepath import fault_of
-from baas.yamlfile import Mark, YamlFile, load_yaml
+from baas.yamlfile import load_yaml
 
 FILE_STEM: Final = "_storage"
-_SUFFIXES: Final = (".yaml", ".yml", ".json")
-_MAX_BYTES: Final = 1024**2
 _PATH: Final = "path"
 _CAPTURE: Final = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)(\.\.\.)?\}", re.ASCII)
 
@@ -78,19 +72,12 @@ def _scope(operation: FileOperation, params: tuple[str, ...]) -> Scope:
     return Scope(roots=roots, absent={**_ABSENT, "stored": stored})
 
 
-class FileRule(msgspec.Struct, frozen=True):
-    """A checked rule, ready to be asked."""
-
-    rule: Rule
-    compiled: Compiled
-
-
 class FileRules(msgspec.Struct, frozen=True, kw_only=True):
     """One entry. `pattern` matches whole paths, its groups are `params`."""
 
     path: str
     pattern: re.Pattern[str]
-    rules: dict[FileOperation, FileRule]
+    rules: dict[FileOperation, EntryRule]
 
     def params_of(self, path: str) -> dict[str, str] | None:
         match = self.pattern.fullmatch(path)
@@ -105,7 +92,7 @@ class StorageRules(msgspec.Struct, frozen=True, kw_only=True):
     file: str = ""
     revision: str = ""
 
-    def find(self, operation: FileOperation, path: str) -> tuple[FileRule, dict[str, str]] | None:
+    def find(self, operation: FileOperation, path: str) -> tuple[EntryRule, dict[str, str]] | None:
         """The rule that decides for this path, and what its pattern captured."""
         for entry in self.entries:
             params = entry.params_of(path)
@@ -118,25 +105,8 @@ class StorageRules(msgspec.Struct, frozen=True, kw_only=True):
 def load_storage_rules(folder: Path) -> StorageRules:
     """The rules of a rules folder; without a file, no file can be read or written.
     ConfigurationError with file, line and column."""
-    named = [folder / f"{FILE_STEM}{suffix}" for suffix in _SUFFIXES]
-    present = [path for path in named if path.is_file()]
-    if len(present) > 1:
-        names = " and ".join(path.name for path in present)
-        raise ConfigurationError(f"there are {names}; one of them must go", file=present[1].name)
-    if not present:
-        return StorageRules()
-    try:
-        data = present[0].read_bytes()
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as fault:
-        message = f"not UTF-8: byte {fault.start}"
-        raise ConfigurationError(message, file=present[0].name) from None
-    except OSError as fault:
-        message = f"cannot be read: {fault.strerror}"
-        raise ConfigurationError(message, file=present[0].name) from None
-    if len(data) > _MAX_BYTES:
-        raise ConfigurationError("a rule file is at most 1 MiB", file=present[0].name)
-    return read_storage_rules(text, present[0].name)
+    found = read_rule_text(folder, FILE_STEM)
+    return StorageRules() if found is None else read_storage_rules(*found)
 
 
 def read_storage_rules(text: str, file: str = "_storage.yaml") -> StorageRules:
@@ -145,17 +115,13 @@ def read_storage_rules(text: str, file: str = "_storage.yaml") -> StorageRules:
     return _Reader(source, load_yaml(source, file)).read()
 
 
-class _Reader:
-    def __init__(self, source: str, yaml: YamlFile) -> None:
-        self.source = source
-        self.yaml = yaml
-        self.advice: list[Advice] = []
+class _Reader(EntriesReader):
+    pattern_key = _PATH
+    keys = _KEYS
+    example = "avatars/{uid}/{file...}"
 
     def read(self) -> StorageRules:
-        data = [] if self.yaml.data is None else self.yaml.data
-        if not isinstance(data, list):
-            raise self.yaml.error("this file is a list of entries: - path: ...")
-        entries = tuple(self._entry(given, index) for index, given in enumerate(data))
+        entries = tuple(self._entry(given, index) for index, given in enumerate(self.given()))
         self._refuse_twins(entries)
         return StorageRules(
             entries=entries,
@@ -164,15 +130,7 @@ class _Reader:
             revision=hashlib.sha256(self.source.encode()).hexdigest()[:16],
         )
 
-    def _entry(self, given: Any, index: int) -> FileRules:
-        if not isinstance(given, dict):
-            raise self.yaml.error("an entry has a path and rules: - path: ...", index)
-        for key in given:
-            if key not in _KEYS:
-                hint = closest(key, _KEYS) or f"; there are {', '.join(_KEYS)}"
-                raise self.yaml.error(f"unknown key '{key}'{hint}", index, key, key=True)
-        if not isinstance(given.get(_PATH), str):
-            raise self.yaml.error("an entry needs a path, such as avatars/{uid}/{file...}", index)
+    def _entry(self, given: dict[str, Any], index: int) -> FileRules:
         pattern, params = self._pattern(given[_PATH], index)
         rules = {
             operation: self._rule(given[operation.value], index, operation, params)
@@ -228,35 +186,10 @@ class _Reader:
 
     def _rule(
         self, value: Any, index: int, operation: FileOperation, params: tuple[str, ...]
-    ) -> FileRule:
-        key = operation.value
-        text = self._text(value, index, key)
-        try:
-            expr, remarks = check_rule(text, _scope(operation, params))
-        except RuleFault as fault:
-            place = self._place(text, index, key, fault.offset)
-            raise ConfigurationError(
-                fault.message, file=self.yaml.file, line=place.line, column=place.column
-            ) from None
-        for remark in remarks:
-            self._remark(remark.message, self._place(text, index, key, remark.offset))
-        mark = self.yaml.values[(index, key)]
-        if operation in (FileOperation.WRITE, FileOperation.DELETE) and expr == e.TRUE:
-            self._remark(f"'{key}' is true for everyone, signed in or not", mark)
-        rule = Rule(expr=expr, text=text, file=self.yaml.file, line=mark.line, column=mark.column)
-        return FileRule(rule, compile(expr))
-
-    def _text(self, value: Any, index: int, key: str) -> str:
-        if isinstance(value, bool):
-            return "true" if value else "false"
-        if isinstance(value, str) and value.strip():
-            return value
-        raise self.yaml.error("a rule is true, false or an expression", index, key)
-
-    def _place(self, text: str, index: int, key: str, offset: int) -> Mark:
-        return place_in(self.source, self.yaml.values[(index, key)], text, offset)
-
-    def _remark(self, message: str, at: Mark) -> None:
-        self.advice.append(
-            Advice(message=message, file=self.yaml.file, line=at.line, column=at.column)
-        )
+    ) -> EntryRule:
+        found = self.rule(value, index, operation.value, _scope(operation, params))
+        writes = operation in (FileOperation.WRITE, FileOperation.DELETE)
+        if writes and found.rule.expr == e.TRUE:
+            mark = self.yaml.values[(index, operation.value)]
+            self.remark(f"'{operation.value}' is true for everyone, signed in or not", mark)
+        return found

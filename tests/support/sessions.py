@@ -25,6 +25,7 @@ class MemoryWire:
         self.frames: list[Any] = []
         self.ending: Ending | None = None
         self.has_room = True
+        self.lasting = False
         self.waiting: list[Callable[[], None]] = []
 
     def send(self, frame: bytes) -> None:

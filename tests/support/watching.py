@@ -48,6 +48,10 @@ class Client:
         self._on_room: list[Callable[[], None]] = []
 
     @property
+    def lasting(self) -> bool:
+        return False
+
+    @property
     def has_room(self) -> bool:
         return self.room
 

@@ -30,6 +30,10 @@ class AsgiWire:
         self._waiting: list[Callable[[], None]] = []
 
     @property
+    def lasting(self) -> bool:
+        return False
+
+    @property
     def has_room(self) -> bool:
         return self._size < self._limit
 

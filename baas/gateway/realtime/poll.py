@@ -73,6 +73,10 @@ class PollWire:
         self._sent = sent
 
     @property
+    def lasting(self) -> bool:
+        return True
+
+    @property
     def has_room(self) -> bool:
         return self._size < self._limit
 

@@ -80,9 +80,18 @@ class RealtimeSocket(WebSocketsSansIOProtocol):
         if len(self.frames) >= MAX_FRAGMENTS:
             self.cut_off()
             return
+        if self.session is not None:
+            self.session.take_control()
         super().handle_cont(event)
 
+    def handle_pong(self, event: Frame) -> None:
+        if self.session is not None:
+            self.session.take_control()
+        super().handle_pong(event)
+
     def handle_ping(self) -> None:
+        if self.session is not None:
+            self.session.take_control()
         if self.transport.get_write_buffer_size() > CONTROL_BYTES:
             self.cut_off()
             return
@@ -167,6 +176,10 @@ class SocketWire:
         self._closed = False
         self._control = 0
         self._waiting: list[Callable[[], None]] = []
+
+    @property
+    def lasting(self) -> bool:
+        return False
 
     @property
     def has_room(self) -> bool:
