@@ -54,7 +54,7 @@ _log = logging.getLogger(__name__)
 
 #: Bytes of frames that are kept while a token is being looked at.
 MAX_HELD: Final = 1024**2
-#: So many frames does an `auth` count as: a signature is dear to check.
+#: So many frames does a later `auth` count as: a signature is dear to check.
 AUTH_COST: Final = 20
 #: Channels hear no more often that a client is alive.
 ALIVE_SECONDS: Final = 5.0
@@ -171,9 +171,9 @@ class Session:
 
     def take_control(self) -> None:
         """One frame of the WebSocket protocol itself: it counts, and is no sign of life."""
-        if self.state is not State.CLOSED:
-            if not self._within_rate(self._host.clock.monotonic(), 1):
-                self._too_many_frames()
+        if self.state is State.CLOSED or self._within_rate(self._host.clock.monotonic(), 1):
+            return
+        self._too_many_frames()
 
     def refuse(self, detail: str) -> None:
         """What came was no frame at all: the connection ends."""
@@ -205,10 +205,7 @@ class Session:
 
     def _act(self, frame: ClientFrame) -> None:
         if isinstance(frame, Auth):
-            if self._within_rate(self._host.clock.monotonic(), AUTH_COST - 1):
-                self._authenticate(frame.token)
-            else:
-                self._too_many_frames()
+            self._take_auth(frame.token)
         elif self.state is State.WAITING:
             self.refuse("The first frame must be auth.")
         elif isinstance(frame, Ping):
@@ -217,6 +214,13 @@ class Session:
             self.topics.act(frame)
 
     # -- who it is ---------------------------------------------------------------------------------
+
+    def _take_auth(self, token: str | None) -> None:
+        again = self.identity is not None
+        if again and not self._within_rate(self._host.clock.monotonic(), AUTH_COST - 1):
+            self._too_many_frames()
+        else:
+            self._authenticate(token)
 
     def _authenticate(self, token: str | None) -> None:
         self.state = State.ASKING

@@ -80,8 +80,6 @@ class RealtimeSocket(WebSocketsSansIOProtocol):
         if len(self.frames) >= MAX_FRAGMENTS:
             self.cut_off()
             return
-        if self.session is not None:
-            self.session.take_control()
         super().handle_cont(event)
 
     def handle_pong(self, event: Frame) -> None:

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from baas.errors import Code, Problem
-from baas.push.session import MAX_HELD, State
+from baas.push.session import AUTH_COST, MAX_HELD, State
 from baas.push.topic import MAX_STEPS
 from baas.push.topics import MAX_PUBLISHING
 from baas.push.wire import DRAIN, PING_SECONDS
@@ -252,6 +252,32 @@ async def test_frames_are_allowed_again_as_time_passes() -> None:
         await bench.pass_time(0.25)
         await client.say(type="ping")
     assert client.code is None
+
+
+@in_loop
+async def test_tokens_without_end_end_with_4429() -> None:
+    bench = Bench()
+    client = await bench.client(bench.identities.add("ann"))
+    for _ in range(600 // AUTH_COST - 1):
+        assert (await client.say(type="auth", token="ann"))[0]["type"] == "ready"
+    await client.say(type="auth", token="ann")
+    await client.say(type="auth", token="ann")
+    assert client.code == 4429
+
+
+@in_loop
+async def test_control_frames_count_and_are_no_sign_of_life() -> None:
+    bench = Bench()
+    client = await bench.client()
+    for _ in range(6):
+        await bench.pass_time(10)
+        client.session.take_control()
+    await bench.pass_time(2)
+    assert client.code == 4408
+    other = await bench.client()
+    for _ in range(601):
+        other.session.take_control()
+    assert other.code == 4429
 
 
 @in_loop
