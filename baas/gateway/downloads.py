@@ -19,6 +19,8 @@ from baas.gateway.storage import READ, fields_of
 from baas.ports.blobs import BlobReader
 from baas.schema.filepath import check_path
 from baas.schema.values import Document
+from baas.storage.images.spec import NAMES, Spec, is_negotiated, spec_of
+from baas.storage.images.variants import variant_etag
 from baas.storage.links import read_signature
 from baas.storage.parts import Caller
 from baas.storage.reading import Opened
@@ -26,7 +28,11 @@ from baas.storage.rows import disposition_of, etag_of
 
 PREFIX: Final = "/v1/storage/files/"
 _ATTEMPTS: Final = 5
-_IMAGE_FIELDS: Final = ("w", "h", "fit", "format", "q")
+#: Opened by itself, it is an origin of its own and loads nothing.
+_CONFINED: Final[tuple[Header, ...]] = (
+    (b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'; sandbox"),
+    (b"cross-origin-resource-policy", b"cross-origin"),
+)
 _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})", re.ASCII)
 
 
@@ -42,12 +48,18 @@ async def download(call: Call) -> Answer:
     require_scope(actor, READ)
     path = check_path(exchange.path.removeprefix(PREFIX))
     fields = fields_of(call.query)
-    if any(name in fields for name in _IMAGE_FIELDS):
-        raise Problem(Code.NOT_SUPPORTED, "Variants of images are not supported yet.")
+    spec = None
+    if any(name in fields for name in NAMES):
+        spec = spec_of(fields, exchange.text(b"accept"), services.settings.storage)
     link = read_signature(fields)
     reading = services.storage.reading
     for _ in range(_ATTEMPTS):
         found = await reading.find(path, Caller(actor, exchange.ip), link)
+        if spec is not None:
+            variant = await _variant(call, found, spec, negotiated=is_negotiated(fields))
+            if variant is not None:
+                return variant
+            continue
         answer = _unchanged(exchange, found, services.clock.now_ms())
         if answer is not None:
             return answer
@@ -58,6 +70,27 @@ async def download(call: Call) -> Answer:
         if reader is not None:
             return _answer(found, start, end, status, reader, services.clock.now_ms())
     raise Problem(Code.UNAVAILABLE, "The file keeps changing.", retry_after=1)
+
+
+async def _variant(call: Call, found: Opened, spec: Spec, *, negotiated: bool) -> Answer | None:
+    """The picture as asked for, whole; None where the file has been replaced meanwhile."""
+    exchange, services = call.exchange, call.services
+    etag = variant_etag(found.row, spec)
+    caching = _caching(found, services.clock.now_ms(), etag, b", Accept" if negotiated else b"")
+    wanted = exchange.text(b"if-none-match")
+    if wanted is not None and matches_etag(wanted, etag):
+        return Answer(b"", 304, caching)
+    made = await services.images.get(found.row, spec)
+    if made is None:
+        return None
+    headers = (
+        (b"content-type", made.content_type.encode()),
+        *caching,
+        (b"content-disposition", b"inline"),
+        *_CONFINED,
+    )
+    body = None if exchange.method == "HEAD" else made.data
+    return Answer(b"", 200, headers, stream=Stream(len(made.data), _whole(body), _NOTHING))
 
 
 def _unchanged(exchange: Exchange, found: Opened, now_ms: int) -> Answer | None:
@@ -75,9 +108,7 @@ def _answer(
         *_caching(found, now_ms),
         (b"accept-ranges", b"bytes"),
         (b"content-disposition", disposition_of(found.row).encode()),
-        # Opened by itself, it is an origin of its own and loads nothing.
-        (b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'; sandbox"),
-        (b"cross-origin-resource-policy", b"cross-origin"),
+        *_CONFINED,
     ]
     if status == 206:
         headers.append((b"content-range", b"bytes %d-%d/%d" % (start, end - 1, found.row["size"])))
@@ -100,20 +131,25 @@ async def _pieces(reader: BlobReader | None) -> AsyncIterator[bytes]:
         yield piece
 
 
+async def _whole(data: bytes | None) -> AsyncIterator[bytes]:
+    if data is not None:
+        yield data
+
+
 def _type_of(row: Document) -> Header:
     return (b"content-type", row["contentType"].encode("ascii"))
 
 
-def _caching(found: Opened, now_ms: int) -> tuple[Header, ...]:
+def _caching(found: Opened, now_ms: int, etag: str = "", vary: bytes = b"") -> tuple[Header, ...]:
     """By rule: kept by the caller alone, and asked for each time, since rules and files change. By
     link: as long as that lasts, but looked at again after a minute."""
     control = "private, no-cache"
     if found.link_expires is not None:
         control = f"private, max-age={max(0, min(60, found.link_expires - now_ms // 1000))}"
     return (
-        (b"etag", etag_of(found.row).encode()),
+        (b"etag", (etag or etag_of(found.row)).encode()),
         (b"cache-control", control.encode()),
-        (b"vary", b"Authorization"),
+        (b"vary", b"Authorization" + vary),
     )
 
 

@@ -33,6 +33,7 @@ from baas.ports.jobs import JobQueue
 from baas.push.sessions import Sessions
 from baas.schema.actor import Actor
 from baas.settings import LimitSettings, Settings
+from baas.storage.images.variants import Variants
 from baas.storage.service import StorageService
 
 
@@ -138,6 +139,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     guard: Guard
     functions: Functions
     storage: StorageService
+    images: Variants
     realtime: RealtimeServices
     rules_stale: Callable[[], bool]
     body_bytes: int

@@ -1,0 +1,167 @@
+"""The process that decodes one picture of a stranger: `python -m baas.storage.images.worker`.
+
+The picture comes as stdin, the variant goes to stdout, both plain files; the order is its argument,
+and how it ended its exit status. It binds itself to its limits before it looks at a byte: what goes
+wrong in a decoder ends this process alone. It knows no secret and opens no file of the app.
+"""
+
+from __future__ import annotations
+
+import io
+import resource
+import sys
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from baas.storage.images.spec import Spec
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+#: Exit statuses. Any other end, by a signal too, is one that the limits brought about.
+UNREADABLE: Final = 10
+TOO_LARGE: Final = 11
+#: What may be decoded: formats with pixels alone, none that refers to other files or runs.
+DECODED: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "AVIF")
+_ENCODED: Final = {"jpeg": "JPEG", "png": "PNG", "webp": "WEBP", "avif": "AVIF"}
+
+
+class Order(msgspec.Struct, frozen=True):
+    """`memory` in bytes of address space, `seconds` of CPU, `pixels` of the picture as stored."""
+
+    spec: Spec
+    pixels: int
+    memory: int
+    seconds: int
+    output: int
+
+
+class _Refused(Exception):
+    def __init__(self, status: int) -> None:
+        self.status = status
+
+
+def main() -> int:
+    order = msgspec.json.decode(sys.argv[1], type=Order)
+    _bind(order)
+    try:
+        sys.stdout.buffer.write(_variant(order))
+        sys.stdout.buffer.flush()
+    except _Refused as refused:
+        return refused.status
+    except MemoryError:
+        return TOO_LARGE
+    return 0
+
+
+def _bind(order: Order) -> None:
+    for limit, value in (
+        (resource.RLIMIT_AS, order.memory),
+        (resource.RLIMIT_CPU, order.seconds),
+        (resource.RLIMIT_FSIZE, order.output),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        resource.setrlimit(limit, (value, value))
+
+
+def _variant(order: Order) -> bytes:
+    from PIL import Image, ImageOps
+
+    Image.MAX_IMAGE_PIXELS = None  # Asked below, with a status of its own.
+    try:
+        # The first picture of an animated one; no other is decoded.
+        image: Image.Image = Image.open(sys.stdin.buffer, formats=DECODED)
+        source = (image.format or "PNG").lower()
+        if image.width * image.height > order.pixels:
+            raise _Refused(TOO_LARGE)
+        spec = order.spec
+        if spec.fit == "inside" and source == "jpeg":
+            side = max(spec.width or 0, spec.height or 0)
+            if spec.width and spec.height:
+                image.draft(None, (side, side))
+        image.load()
+        image = ImageOps.exif_transpose(image)
+        image = _plain(image)
+    except (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError) as fault:
+        raise _Refused(UNREADABLE) from fault
+    return _encoded(_sized(image, spec), spec, source)
+
+
+def _plain(image: Image.Image) -> Image.Image:
+    """In RGB or RGBA of sRGB: palettes, CMYK, 16 bits and profiles are worked in."""
+    profile = image.info.get("icc_profile")
+    if profile and image.mode in ("RGB", "RGBA", "CMYK"):
+        image = _in_srgb(image, profile)
+    return image.convert("RGBA" if image.has_transparency_data else "RGB")
+
+
+def _in_srgb(image: Image.Image, profile: bytes) -> Image.Image:
+    from PIL import ImageCms
+
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        mode = "RGBA" if image.mode == "RGBA" else "RGB"
+        target = ImageCms.createProfile("sRGB")
+        made = ImageCms.profileToProfile(image, source, target, outputMode=mode)
+    except (ImageCms.PyCMSError, OSError):
+        return image  # A profile that is none: the colours are taken as they stand.
+    return image if made is None else made
+
+
+def _sized(image: Image.Image, spec: Spec) -> Image.Image:
+    """Never enlarged, but where `fill` asks for sides of its own."""
+    from PIL import Image, ImageOps
+
+    if spec.width is None and spec.height is None:
+        return image
+    wanted = (spec.width or spec.height or 0, spec.height or spec.width or 0)
+    if spec.fit == "fill":
+        return image.resize(wanted, Image.Resampling.LANCZOS)
+    if spec.fit == "cover":
+        scale = min(1.0, image.width / wanted[0], image.height / wanted[1])
+        target = (max(1, round(wanted[0] * scale)), max(1, round(wanted[1] * scale)))
+        return ImageOps.fit(image, target, Image.Resampling.LANCZOS)
+    inside = _inside(image, spec.width, spec.height)
+    if spec.fit == "inside":
+        return inside
+    canvas = Image.new("RGBA", wanted, (255, 255, 255, 0))
+    canvas.paste(inside, ((wanted[0] - inside.width) // 2, (wanted[1] - inside.height) // 2))
+    return canvas
+
+
+def _inside(image: Image.Image, width: int | None, height: int | None) -> Image.Image:
+    from PIL import Image
+
+    scales = [1.0]
+    if width is not None:
+        scales.append(width / image.width)
+    if height is not None:
+        scales.append(height / image.height)
+    scale = min(scales)
+    target = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    return image if target == image.size else image.resize(target, Image.Resampling.LANCZOS)
+
+
+def _encoded(image: Image.Image, spec: Spec, source: str) -> bytes:
+    """From a new picture without any metadata: nothing of the source's but its pixels."""
+    from PIL import Image
+
+    name = _ENCODED.get(source if spec.format == "source" else spec.format, "PNG")
+    if name == "JPEG" and image.mode == "RGBA":
+        ground = Image.new("RGB", image.size, (255, 255, 255))
+        ground.paste(image, mask=image.getchannel("A"))
+        image = ground
+    image.info = {}
+    made = io.BytesIO()
+    if name == "PNG":
+        image.save(made, name)
+    elif name == "AVIF":
+        image.save(made, name, quality=spec.quality, max_threads=1)
+    else:
+        image.save(made, name, quality=spec.quality)
+    return made.getvalue()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
