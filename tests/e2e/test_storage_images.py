@@ -209,6 +209,22 @@ def test_many_at_once_ask_one_worker(gateway: Gateway) -> None:
     assert len({answer.content for answer in answers}) == 1
 
 
+def test_beyond_the_queue_clients_are_told_when_to_come_back(tmp_path: Path) -> None:
+    settings = "storage: {image_workers: 1, image_queue: 0}\n"
+    files = {"baas.yaml": "app: {name: p}\n" + settings, "rules/_storage.yaml": RULES}
+    with running(write_app(tmp_path, files)) as gateway:
+        send(gateway, "open/a.png", picture(size=(1500, 1500)))
+        with ThreadPoolExecutor(8) as pool:
+            asked = pool.map(lambda width: get(gateway, "open/a.png", f"w={width}"), range(10, 26))
+            answers = list(asked)
+        refused = [answer for answer in answers if answer.status_code == 503]
+        assert {answer.status_code for answer in answers} == {200, 503}
+        assert all(answer.headers["retry-after"] for answer in refused)
+        kept = list(tmp_path.rglob("cache/images/*"))
+        assert kept
+        assert not any(path.stat().st_mode & 0o077 for path in [*kept, kept[0].parent])
+
+
 def test_a_worker_out_of_memory_dies_alone(tmp_path: Path) -> None:
     """The bound on pixels let it through; that on memory does not."""
     settings = "storage: {image_pixels: 2000000000, image_memory_bytes: 400000000}\n"

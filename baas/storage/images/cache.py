@@ -36,9 +36,12 @@ class VariantCache:
         return data
 
     def work(self) -> Path:
-        """A new name for a file on its way."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        return self._folder / f"work-{secrets.token_hex(8)}"
+        """A new empty file for what is on its way, its owner's alone."""
+        self._folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._folder.mkdir(mode=0o700, exist_ok=True)
+        path = self._folder / f"work-{secrets.token_hex(8)}"
+        path.touch(mode=0o600, exist_ok=False)
+        return path
 
     def keep(self, work: Path, name: str) -> bytes:
         """Takes `work` in as `name`; its bytes."""

@@ -47,7 +47,7 @@ async def render(spec: Spec, source: Path, target: Path, settings: StorageSettin
 
 
 async def _run(order: Order, source: Path, target: Path, seconds: float) -> int:
-    with source.open("rb") as given, target.open("xb") as made:
+    with source.open("rb") as given, target.open("wb") as made:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-P",

@@ -99,7 +99,7 @@ class Variants:
 
 async def _saved(reader: BlobReader, path: Path) -> None:
     try:
-        with path.open("xb") as file:
+        with path.open("wb") as file:
             while piece := await reader.read():
                 await asyncio.to_thread(file.write, piece)
     finally:
