@@ -29,6 +29,7 @@ class Play:
         self._url = gateway.url.replace("http", "ws", 1) + "/v1/realtime"
         self._name = name
         self._bound: dict[str, Any] = {}
+        self._ignored: list[str] = []
         self._socket: ClientConnection | None = None
 
     async def run(self, steps: list[dict[str, Any]]) -> None:
@@ -60,9 +61,25 @@ class Play:
         await self._socket_now.send(text)
 
     async def _server(self, expected: Any) -> None:
-        async with asyncio.timeout(PATIENCE):
-            got = json.loads(await self._socket_now.recv())
-        await self._match(expected, got, "frame")
+        await self._match(expected, await self._next(), "frame")
+
+    async def _next(self) -> Any:
+        while True:
+            async with asyncio.timeout(PATIENCE):
+                frame = json.loads(await self._socket_now.recv())
+            if frame["type"] not in self._ignored:
+                return frame
+
+    async def _ignore(self, types: list[str]) -> None:
+        self._ignored = types
+
+    async def _servers(self, expected: list[Any]) -> None:
+        """Told apart by their types."""
+        frames = [await self._next() for _ in expected]
+        got = {frame["type"]: frame for frame in frames}
+        for one in expected:
+            assert one["type"] in got, f"no {one['type']} in {frames}"
+            await self._match(one, got[one["type"]], one["type"])
 
     async def _closed(self, code: int) -> None:
         try:
