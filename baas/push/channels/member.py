@@ -211,8 +211,10 @@ class Member:
         before, self.caller = self.caller.actor.uid, caller
         if self.is_inbox and caller.actor.uid != before:
             self.end(denied("This inbox is another user's."))
-        else:
-            await self.ask_again()
+            return
+        if self.shown is not None and caller.actor.uid != before:  # who was seen is here no more
+            await self._host.enter(self, Join(id=self._id, channel=self.name), caller)
+        await self.ask_again()
 
     async def ask_again(self) -> None:
         """The rules, for this caller as it is now."""
