@@ -45,6 +45,7 @@ from baas.guard import ChannelGuard, FileGuard, RuleGuard
 from baas.observe.logs import DescriptorSink, LoggingBridge, LogWriter, install, uninstall
 from baas.observe.metrics import Metrics
 from baas.ports.blobs import BlobStore
+from baas.push.channels.orders import Orders
 from baas.push.channels.rows import CHANNEL_COLLECTIONS
 from baas.push.channels.service import Channels
 from baas.push.follower import FeedFollower
@@ -181,6 +182,7 @@ class App:
         self.channels: Final = Channels(
             self.store, self.channel_guard, self.follower, settings, clock, secret
         )
+        self.functions.channels = Orders(self.channels)
         self.realtime: Final = Sessions(
             self.live,
             self.channels,

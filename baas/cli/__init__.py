@@ -23,7 +23,7 @@ VERBS: Final[dict[str, str]] = {
     "admin": "Make admin keys and rotate signing keys.",
     "fn": "Call, watch and release functions.",
     "sdk": "Make typed clients of the app.",
-    "manifest": "Print what clients can know of the app, for generators.",
+    "manifest": "Print the shapes of collections, functions and paths as JSON.",
     "secrets": "Keep secrets for functions, sealed at rest.",
     "data": "Export and import documents as JSON Lines.",
     "backup": "Write a consistent copy of a live app's data to one file.",

@@ -37,9 +37,10 @@ def app_manifest(app: Path) -> Manifest:
     help="Write it to this file instead of printing it.",
 )
 def manifest(out: Path | None) -> None:
-    """Print the shapes of collections, functions and paths as JSON, for client generators.
+    """Print the shapes of collections, functions and paths as JSON.
 
-    It holds no rule, only what the rules could never allow each kind of caller.
+    Generators of clients read it. It holds no rule, only what the rules could never allow each
+    kind of caller.
     """
     text = msgspec.json.format(msgspec.json.encode(app_manifest(Path.cwd())), indent=2) + b"\n"
     if out is None:

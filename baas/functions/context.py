@@ -15,10 +15,10 @@ from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
 
-from baas.errors import Code, Problem
 from baas.functions.clients import Database, Queue
 from baas.functions.files import Storage
 from baas.functions.model import Call, TriggerInfo
+from baas.functions.pushes import Push
 from baas.functions.values import to_wire
 from baas.ports.documents import MaybeAwaitable
 from baas.schema.actor import Actor
@@ -114,6 +114,10 @@ class Host(Protocol):
         `create` (JSON, see `filehost`) begin a stream, told as `{"stream": name, "file"?}`, and
         `close` ends it: `read` gives the next piece, empty at the end; `write` takes one, `commit`
         makes the file and gives it."""
+        ...
+
+    def push(self, verb: str, body: Value, as_caller: bool) -> Awaitable[Value]:
+        """`send` and `presence`; see `baas.push.channels.orders`."""
         ...
 
     def call(self, name: str, event: Value) -> Awaitable[Value]: ...
@@ -297,8 +301,9 @@ class Context:
         return Storage(self._settings.host, self._as_caller, self._settings.settle)
 
     @property
-    def push(self) -> Any:
-        raise Problem(Code.NOT_SUPPORTED, "There is no push service in this version.")
+    def push(self) -> Push:
+        """With server rights: no rule applies. `as_caller()` has one that obeys them."""
+        return Push(self._settings.host, self._as_caller, self._settings.settle)
 
     def as_caller(self) -> Context:
         """The same call with the caller's rights: rules decide as if the caller asked itself."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     # Worker processes use this module, and not the service.
     from baas.database.service import DatabaseService
     from baas.functions.filehost import CallFiles, Files
+    from baas.push.channels.orders import Orders
 
 T = TypeVar("T")
 
@@ -48,13 +49,14 @@ MAX_SNAPSHOTS: Final = 64
 
 class Kit:
     """What calls reach. `invoke` is the invoker's; `dispatch` is None where nothing is durable yet,
-    `files` where there is no storage service."""
+    `files` and `channels` where there is no storage or push service."""
 
     def __init__(self, database: DatabaseService, secrets: SecretSource) -> None:
         self.database: Final = database
         self.secrets: Final = secrets
         self.dispatch: Dispatch | None = None
         self.files: Files | None = None
+        self.channels: Orders | None = None
         self.invoke: Callable[[Call], Awaitable[Value]]
         self.snapshots: Final = Slots(MAX_SNAPSHOTS)
 
@@ -130,6 +132,12 @@ class LocalHost:
         if self._files is None:
             self._files = self._call_files()
         return await self._files.use(verb, argument, self._actor(as_caller), stream)
+
+    async def push(self, verb: str, body: Value, as_caller: bool) -> Value:
+        if self._kit.channels is None:
+            raise Problem(Code.NOT_SUPPORTED, "There is no push behind this gateway.")
+        actor, ip = self._actor(as_caller), self._call.ip
+        return await self._kit.channels.perform(verb, body, actor, ip, self._origin())
 
     def _call_files(self) -> CallFiles:
         if self._kit.files is None:
@@ -226,6 +234,9 @@ class ThreadHost:
         self, verb: str, argument: bytes, as_caller: bool, stream: str | None
     ) -> Awaitable[bytes]:
         return self._there(lambda host: host.storage(verb, argument, as_caller, stream))
+
+    def push(self, verb: str, body: Value, as_caller: bool) -> Awaitable[Value]:
+        return self._there(lambda host: host.push(verb, body, as_caller))
 
     def call(self, name: str, event: Value) -> Awaitable[Value]:
         return self._there(lambda host: host.call(name, event))

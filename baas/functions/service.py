@@ -25,6 +25,7 @@ from baas.functions.registry import Registry, Serving, close
 from baas.observe.logs import Event, LogWriter
 from baas.observe.metrics import Metrics
 from baas.ports.documents import DocumentStore
+from baas.push.channels.orders import Orders
 
 
 class FunctionService:
@@ -88,6 +89,15 @@ class FunctionService:
     @files.setter
     def files(self, files: Files) -> None:
         self._kit.files = files
+
+    @property
+    def channels(self) -> Orders | None:
+        """The channels that functions send to; None where there is no push service."""
+        return self._kit.channels
+
+    @channels.setter
+    def channels(self, channels: Orders) -> None:
+        self._kit.channels = channels
 
     @property
     def snapshots(self) -> int:

@@ -15,7 +15,7 @@ from baas.query.limits import DEFAULT_LIMITS
 from baas.query.parse import parse_filter, parse_projection, parse_sort
 from baas.query.project import project
 from baas.schema.values import decode
-from tests.support.watching import Client, World, world
+from tests.support.watching import Client, World, same, world
 
 IDS = [f"d{number}" for number in range(9)]
 VALUES = st.sampled_from([None, True, 0, 1, 2, 2.5, "a", "b", [1, 2], ["a"], {"x": 1}])
@@ -95,15 +95,15 @@ def test_frames_lead_to_what_find_answers(
                     await there.write(*steps(batch))
                     await there.caught_up()
                     expected = await fresh(there, query)
-                    assert always.result == expected
+                    assert same(always.result, expected)
                     if here:
-                        assert leaving.result == expected
+                        assert same(leaving.result, expected)
                     if data.draw(st.booleans()):
                         if here:
                             watch.close()
                         else:
                             watch = await there.watch(leaving, **query, cursor=leaving.cursor)
-                            assert leaving.result == expected
+                            assert same(leaving.result, expected)
                         here = not here
                 if not limit:
                     # Nothing was too long ago: what was missed is told, not the whole again.

@@ -140,6 +140,12 @@ class RemoteHost:
             )
         return await self._post(f"/v1/storage/{verb}", argument, as_caller)
 
+    async def push(self, verb: str, body: Value, as_caller: bool) -> Value:
+        if as_caller:
+            raise missing("Away from the gateway messages are sent with server rights")
+        answer = await self._post(f"/v1/admin/push/{verb}", msgspec.json.encode(body), False)
+        return msgspec.json.decode(answer)["entries"] if verb == "presence" else None
+
     async def call(self, name: str, event: Value) -> Value:
         try:
             answer = await self._invoke(name, event, {})

@@ -43,6 +43,9 @@ class PipeHost:
     ) -> Awaitable[bytes]:
         return self._ask("storage", (verb, argument, as_caller, stream))
 
+    def push(self, verb: str, body: Value, as_caller: bool) -> Awaitable[Value]:
+        return self._ask("push", (verb, body, as_caller))
+
     def call(self, name: str, event: Value) -> Awaitable[Value]:
         return self._ask("call", (name, event))
 
@@ -58,7 +61,7 @@ class PipeHost:
 
 #: What a worker may ask for.
 _METHODS = frozenset(
-    ("database", "begin", "end", "commit", "storage", "call", "enqueue", "emit", "send")
+    ("database", "begin", "end", "commit", "storage", "push", "call", "enqueue", "emit", "send")
 )
 
 

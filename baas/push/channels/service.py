@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from typing import Any, Final
 
@@ -244,26 +244,41 @@ class Channels:
     async def send(self, member: Member, frame: Publish, caller: Caller) -> None:
         """A member's message. The rule is asked in the write itself."""
         message = self._message(frame.event, frame.data)
+        check = self._publish_check(member.name, message, caller)
+        outgoing = msgspec.structs.replace(message, sender=caller.actor.uid, check=check)
+        await self._publisher.publish(member.channel, member.history, outgoing)
+
+    def _publish_check(
+        self, name: str, message: Outgoing, caller: Caller
+    ) -> Callable[[Lookups], None]:
         data = {"event": message.event, "data": message.data}
         facts = RequestFacts(time_ms=self._clock.now_ms(), ip=caller.ip, data=data)
         operation = ChannelOperation.PUBLISH
 
         def check(lookups: Lookups) -> None:
-            if not self._guard.allows(operation, member.name, caller.actor, facts, lookups):
+            if not self._guard.allows(operation, name, caller.actor, facts, lookups):
                 raise denied(REFUSAL)
 
-        outgoing = msgspec.structs.replace(message, sender=caller.actor.uid, check=check)
-        await self._publisher.publish(member.channel, member.history, outgoing)
+        return check
 
     async def send_to_channel(
-        self, name: str, event: str, data: Value, *, sender: str | None = None, depth: int = 0
+        self, name: str, event: str, data: Value, *, caller: Caller, origin: WriteInfo
     ) -> None:
-        """From functions and admins: no rule is asked. Done once durable."""
+        """From the server side. A caller who is not trusted is held by the rules. Done once
+        durable."""
         check_name(name)
         entry = self._guard.entry(name)
         if entry is None:
+            if not caller.actor.trusted:
+                raise denied(REFUSAL)
             raise invalid("channel", f"no entry of _channels.yaml matches {name!r}")
-        message = msgspec.structs.replace(self._message(event, data), sender=sender, depth=depth)
+        message = self._message(event, data)
+        message = msgspec.structs.replace(
+            message,
+            sender=origin.actor,
+            depth=origin.depth,
+            check=self._publish_check(name, message, caller),
+        )
         await self._publisher.publish(name, entry.history, message)
 
     async def send_to_user(
@@ -273,17 +288,24 @@ class Channels:
         data: Value,
         *,
         keep: float | None = None,
-        sender: str | None = None,
-        depth: int = 0,
+        origin: WriteInfo,
     ) -> None:
         """Into a user's inbox, kept `keep` seconds unless the user's client has it before."""
         history = self._inbox_history()
         if keep is not None and not 1 <= keep <= history.keep:
             raise invalid("expires", f"1 to {history.keep} seconds")
         seconds = None if keep is None else int(keep)
-        message = self._message(event, data)
-        message = msgspec.structs.replace(message, sender=sender, depth=depth, keep=seconds)
+        message = msgspec.structs.replace(
+            self._message(event, data), sender=origin.actor, depth=origin.depth, keep=seconds
+        )
         await self._publisher.publish(inbox_of(uid), history, message)
+
+    async def present_in(self, name: str, caller: Caller) -> list[Document]:
+        """Who is seen in a channel; PERMISSION_DENIED where the rules show nobody."""
+        check_name(name)
+        if not await self._may(ChannelOperation.PRESENCE, name, caller):
+            raise denied(REFUSAL)
+        return await self.presence.entries(name)
 
     def _message(self, event: str, data: Value) -> Outgoing:
         limits = QueryLimits.of(self._limits)

@@ -14,10 +14,12 @@ import msgspec
 
 from baas.query.ast import Sort
 from baas.query.order import order_key, sort_value
-from baas.schema.values import Document, decode
+from baas.schema.values import Document
 
 #: Documents that are kept behind the limit: at least so many, and half as many as the limit.
 LEAST_SPARE: Final = 20
+
+_SPLIT: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 #: Orders documents as the sort does; the last part is the id.
 Key: TypeAlias = tuple[Any, ...]
@@ -220,6 +222,7 @@ def _insert(keys: list[Key], key: Key) -> int:
 
 def changed_names(before: bytes, after: bytes) -> tuple[list[str], list[str]]:
     """Top-level names that are new or differ, and those that are gone."""
-    old, new = decode(before), decode(after)
+    # Bytes are compared: to Python 1, 1.0 and True are the same.
+    old, new = _SPLIT.decode(before), _SPLIT.decode(after)
     updated = [name for name, value in new.items() if name not in old or old[name] != value]
     return updated, [name for name in old if name not in new]

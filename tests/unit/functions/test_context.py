@@ -398,7 +398,7 @@ async def test_work_for_others(shop: Shop) -> None:
     async def missing(ctx, event):
         found = []
         try:
-            ctx.push
+            await ctx.push.send("room:1", "said", 1)
         except Exception as problem:
             found.append(problem.code.name)
         return found
@@ -408,7 +408,7 @@ async def test_work_for_others(shop: Shop) -> None:
         return [ctx.secrets["KEY"], repr(ctx.secrets), "OTHER" in ctx.secrets]
     """
 )
-async def test_secrets_and_what_is_not_there_yet(shop: Shop) -> None:
+async def test_secrets_and_what_this_gateway_lacks(shop: Shop) -> None:
     shop.secrets.set(KEY="v4lue")
     assert await shop.call("missing") == ["NOT_SUPPORTED"]
     assert await shop.call("secret") == ["v4lue", "Secrets(KEY)", False]
