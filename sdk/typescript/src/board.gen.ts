@@ -23,7 +23,7 @@ export type Functions = {
   my_numbers: { event: any; result: Numbers }
 }
 
-export type Channels = never
+export type Channels = `post:${string}` | `moderation`
 
 /** What callers who are not signed in may use. */
 export interface Nobody extends AppShape {
