@@ -12,6 +12,7 @@ from contextlib import ExitStack
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.support.browser import Browser, browsing
 from tests.support.s3 import Server, server_names, serving
 
 # No deadline per example: the machine that runs the tests may be busy, and time is not what
@@ -42,3 +43,10 @@ def s3_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[s
 def s3_server(request: pytest.FixtureRequest, s3_servers: Callable[[str], Server]) -> Server:
     """Each of the real S3 servers in turn."""
     return s3_servers(request.param)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium, started when it is first asked for."""
+    with browsing() as running:
+        yield running

@@ -56,6 +56,19 @@ def test_without_any_python_make_says_so(tmp_path: Path) -> None:
     assert "baas needs Python 3.11 or newer on the PATH" in run.stdout
 
 
+def test_without_a_browser_the_tests_say_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    main: Callable[[], None] = runpy.run_path(str(ROOT / "scripts" / "chromium.py"))["main"]
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("BAAS_TEST_CHROMIUM", raising=False)
+    with pytest.raises(SystemExit, match="install Chromium or Chrome"):
+        main()
+    monkeypatch.setenv("BAAS_TEST_CHROMIUM", "lynx")
+    with pytest.raises(SystemExit, match="names 'lynx', which is not there"):
+        main()
+
+
 def test_continuous_integration_runs_make_test() -> None:
     script = ROOT / ".ci" / "run"
     assert script.stat().st_mode & 0o111
