@@ -8,7 +8,7 @@ job means (its `kind` and `payload`) is its reader's business.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from enum import Enum
 from typing import Any, Final, Protocol
 
@@ -218,6 +218,15 @@ class JobQueue(Protocol):
         was stopped is not looked at, so this may be asked often."""
         ...
 
+    def scan(self) -> AsyncIterator[Job]:
+        """Every job in the order in which they were added. Export."""
+        ...
+
+    def restore(self, jobs: Sequence[Job]) -> Awaitable[int]:
+        """Adds jobs as they stand elsewhere, in the order of `scan`; how many were new. Those
+        whose id is there stay as they are. The lease of one that runs has ended."""
+        ...
+
     def tick(self, timer: str, scheduled_ms: int, job: NewJob | None) -> Awaitable[bool]:
         """Records that `timer` fired for `scheduled_ms` and adds `job`, in one step; False if any
         gateway had recorded this tick or a later one. So each tick fires once over all."""
@@ -225,6 +234,10 @@ class JobQueue(Protocol):
 
     def last_tick(self, timer: str) -> MaybeAwaitable[int | None]:
         """The scheduled time (ms) of the last tick recorded, by any gateway."""
+        ...
+
+    def ticks(self) -> MaybeAwaitable[dict[str, int]]:
+        """The last tick of every timer that ever fired."""
         ...
 
     def mark(self, name: str) -> MaybeAwaitable[str | None]:

@@ -71,3 +71,11 @@ async def store(engine: Any) -> AsyncIterator[Any]:
     store = await engine.open()
     yield store
     await store.close()
+
+
+@pytest.fixture
+async def elsewhere(engine: Any, tmp_path: Path, clock: ManualClock) -> AsyncIterator[Any]:
+    """A second, empty store of the same engine."""
+    store = await type(engine)(tmp_path / "elsewhere", clock).open()
+    yield store
+    await store.close()

@@ -6,6 +6,7 @@ import asyncio
 import time
 from typing import Any
 
+import msgspec
 import pytest
 
 from baas.ports.documents import resolve
@@ -521,3 +522,44 @@ async def test_depths_tell_of_what_is_not_done_with(jobs, new, clock) -> None:
         Depth("y", JobState.FAILED, 1),
         Depth("z", JobState.ENQUEUED, 2, now),
     ]
+
+
+# -- moving ----------------------------------------------------------------------------------------
+
+
+async def test_jobs_move_as_they_stand(jobs, new, clock, elsewhere) -> None:
+    now = clock.now_ms()
+    await jobs.add(
+        [new("done"), new("dead"), new("runs", owner="ann", depth=2, expires_ms=now + 9)]
+    )
+    done, dead, _ = await claim(jobs)
+    await jobs.succeed(done, b"result")
+    await jobs.fail(dead, {"code": "X", "message": "no"})
+    await jobs.add([new(f"o{n}", ordering="k", due_ms=now - 9 + n) for n in range(3)])
+    await jobs.add([new("later", due_ms=now + 60_000)])
+    found = [job async for job in jobs.scan()]
+    assert [job.id for job in found] == ["done", "dead", "runs", "o0", "o1", "o2", "later"]
+
+    there = elsewhere.jobs
+    assert await there.restore(found[:4]) == 4
+    assert await there.restore(found) == 3
+    moved = [job async for job in there.scan()]
+    assert moved == [msgspec.structs.replace(job, lease=None) for job in found]
+    claimed = await claim(there)
+    assert sorted(job.id for job in claimed) == ["o0", "runs"]
+    (again,) = [job for job in claimed if job.id == "runs"]
+    assert again.attempt == 2
+    assert again.history[-1][2] == LEASE_ENDED
+    assert await there.redrive("dead")
+    (ordered,) = [job for job in claimed if job.id == "o0"]
+    await there.succeed(ordered, None)
+    assert sorted(job.id for job in await claim(there)) == ["dead", "o1"]
+
+
+async def test_ticks_of_all_timers_are_told(jobs) -> None:
+    assert await resolve(jobs.ticks()) == {}
+    await jobs.tick("digest", 1_000, None)
+    await jobs.tick("sweep:é", 5_000, None)
+    await jobs.tick("digest", 2_000, None)
+    await jobs.advance("digest", None, "a mark is no tick", ())
+    assert await resolve(jobs.ticks()) == {"digest": 2_000, "sweep:é": 5_000}

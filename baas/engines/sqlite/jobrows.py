@@ -121,7 +121,23 @@ def insert(
     return bool(tx.database.raw.changes())
 
 
-def _must_wait(tx: Transaction, job: NewJob) -> bool:
+def restore(tx: Transaction, job: Job) -> bool:
+    """Whether it is new. See the port."""
+    ready: int | None = None
+    if job.state in (JobState.RUNNING, JobState.STOPPING):
+        ready = tx.clock.now_ms()
+    elif job.state in WAITING and not _must_wait(tx, job):
+        ready = min(job.due_ms, job.expires_ms or job.due_ms)
+    error = None if job.error is None else msgspec.json.encode(job.error)
+    history = msgspec.json.encode(job.history).decode()
+    what = (job.id, job.queue, job.kind, job.payload, job.state.value, job.attempt)
+    when = (job.due_ms, job.created_ms, job.updated_ms, job.expires_ms)
+    more = (job.ordering, job.owner, job.depth, None, job.result, error, history, ready)
+    tx.execute(sql.RESTORE, (*what, *when, *more))
+    return bool(tx.database.raw.changes())
+
+
+def _must_wait(tx: Transaction, job: NewJob | Job) -> bool:
     if job.ordering is None:
         return False
     return bool(tx.execute(sql.BEHIND_OTHERS, (job.queue, job.ordering)).get)

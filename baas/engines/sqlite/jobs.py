@@ -8,7 +8,7 @@ its leases can be ended at once, without waiting for them.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeAlias, TypeVar
 
@@ -92,6 +92,12 @@ class SqliteJobs:
     async def last_tick(self, timer: str) -> int | None:
         rows = await self._rows("SELECT value FROM baas_marks WHERE name=?", (_tick(timer),))
         return rows[0][0] if rows else None
+
+    async def ticks(self) -> dict[str, int]:
+        beginning = _tick("")
+        text = "SELECT substr(name,?),value FROM baas_marks WHERE name>=? AND name<?"
+        rows = await self._rows(text, (len(beginning) + 1, beginning, beginning + _LAST))
+        return dict(rows)
 
     async def mark(self, name: str) -> str | None:
         rows = await self._rows("SELECT value FROM baas_marks WHERE name=?", (_mark(name),))
@@ -308,6 +314,19 @@ class SqliteJobs:
     async def depths(self) -> Depths:
         rows = await self._rows(sql.DEPTHS, (self._clock.now_ms(),))
         return [Depth(queue, JobState(state), jobs, due) for queue, state, jobs, due in rows]
+
+    async def scan(self) -> AsyncIterator[Job]:
+        last = 0
+        while rows := await self._rows(sql.PAGE, (last, _BATCH)):
+            last = rows[-1][0]
+            for _, *row in rows:
+                yield sql.job_of(tuple(row))
+
+    async def restore(self, jobs: Sequence[Job]) -> int:
+        def work(tx: Transaction) -> int:
+            return sum(jobrows.restore(tx, job) for job in jobs)
+
+        return await self._write(work, wake=True)
 
     async def _rows(self, text: str, params: Row) -> Rows:
         """On the loop where that is quick, else in a reader thread."""

@@ -55,6 +55,13 @@ INSERT: Final = (
     "ordering,owner,depth,ready,lease,holder,history)"
     " VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT(id) DO NOTHING"
 )
+#: A job as it stands elsewhere.
+RESTORE: Final = (
+    f"INSERT INTO baas_jobs({COLUMNS},ready)"
+    f" VALUES({','.join('?' * (COLUMNS.count(',') + 2))}) ON CONFLICT(id) DO NOTHING"
+)
+#: Parameters: the last row's number, how many.
+PAGE: Final = f"SELECT seq,{COLUMNS} FROM baas_jobs WHERE seq>? ORDER BY seq LIMIT ?"
 CLAIMABLE: Final = (
     "SELECT ready,seq,state FROM baas_jobs WHERE queue=? AND ready<=? ORDER BY ready,seq LIMIT ?"
 )
