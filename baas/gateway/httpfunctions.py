@@ -225,14 +225,21 @@ def _call(
         trigger=TriggerInfo(kind=kind_of(found.trigger), details=details),
         request_id=exchange.id,
         invocation_id=new_id(),
-        raw_event=None if native else _raw(exchange, query, body),
+        raw_event=None if native else _raw(exchange, scope, body),
         ip=exchange.ip,
     )
 
 
-def _raw(exchange: Exchange, query: bytes, body: bytes) -> dict[str, Any]:
+def _raw(exchange: Exchange, scope: Scope, body: bytes) -> dict[str, Any]:
     """For handlers of other clouds, whose shapes hold the request as it came."""
-    return {"rawBody": body, "rawQuery": query.decode("latin-1"), "ip": exchange.ip}
+    path: bytes = scope.get("raw_path") or b""
+    query: bytes = scope.get("query_string", b"")
+    return {
+        "rawBody": body,
+        "rawPath": path.decode("latin-1").removeprefix(PREFIX),
+        "rawQuery": query.decode("latin-1"),
+        "ip": exchange.ip,
+    }
 
 
 def _answer(found: FunctionMatch, result: Any) -> Answer:

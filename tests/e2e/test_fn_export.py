@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -211,9 +212,9 @@ def fc_request(method: str, path: str, body: str = "", **headers: str) -> dict[s
     """An HTTP trigger's event of FC 3.0, as its page shows it."""
     return {
         "version": "v1",
-        "rawPath": path,
+        "rawPath": quote(path),
         "headers": {"Content-Type": "application/json", **headers},
-        "queryParameters": {"tag": "b", "x": "+"},
+        "queryParameters": {"tag": "a,b", "x": "+"},
         "body": body,
         "isBase64Encoded": False,
         "requestContext": {
@@ -253,8 +254,9 @@ def scf_request(method: str, path: str, body: str = "", **headers: str) -> dict[
         "headerParameters": {},
         "stageVariables": {"stage": "release"},
         "path": path,
-        "queryString": {"tag": "b", "x": "+"},
+        "queryString": {"tag": ["a", "b"], "x": "+", "bare": True},
         "httpMethod": method,
+        "isBase64Encoded": "false",
     }
 
 

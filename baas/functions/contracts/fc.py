@@ -2,8 +2,10 @@
 
 Sources: Function Compute documents "Handlers" (Python; event is bytes), "Context" (members for
 Python 3.12, and those of earlier runtimes beside them), "Use an HTTP trigger to invoke a function"
-(request and response structures of FC 3.0), "Time triggers", "OSS triggers". There is no
-account behind: its ids and credentials are empty.
+(structures of FC 3.0; `rawPath` is as it was sent, `http.path` decoded, several values are joined
+by commas), "Formats of event for different triggers"; the vendor's Go types (events/ of
+github.com/aliyun/fc-runtime-go-sdk) and sample events (github.com/awesome-fc/code-example).
+There is no account behind: its ids and credentials are empty.
 """
 
 from __future__ import annotations
@@ -108,14 +110,21 @@ def _file(context: Context, event: dict[str, Any]) -> dict[str, Any]:
     time = moment(event, "time")
     put = event["operation"] == "put"
     size = event["size"] if put else 0
-    stored = {"key": event["path"], "size": size, "deltaSize": size, "eTag": event["hash"]}
+    stored = {
+        "key": event["path"],
+        "size": size,
+        "deltaSize": size,
+        "eTag": event["hash"],
+        "objectMeta": {"mimeType": event.get("contentType", "")},
+    }
+    bucket = {"arn": "acs:oss:::baas", "name": "baas", "ownerIdentity": "", "virtualBucket": ""}
     return {
         "eventName": "ObjectCreated:PutObject" if put else "ObjectRemoved:DeleteObject",
         "eventSource": "acs:oss",
         "eventTime": time.strftime("%Y-%m-%dT%H:%M:%S.") + f"{time.microsecond // 1000:03d}Z",
         "eventVersion": "1.0",
         "oss": {
-            "bucket": {"arn": "acs:oss:::baas", "name": "baas", "ownerIdentity": ""},
+            "bucket": bucket,
             "object": stored,
             "ossSchemaVersion": "1.0",
             "ruleId": context.function,
@@ -133,9 +142,9 @@ def _request(context: Context, event: Any) -> dict[str, Any]:
     host = request.headers.get("host", "")
     return {
         "version": "v1",
-        "rawPath": request.path,
+        "rawPath": request.raw_path,
         "headers": request.headers,
-        "queryParameters": request.last_of_query,
+        "queryParameters": request.joined_query,
         "body": request.body or "",
         "isBase64Encoded": request.is_base64,
         "requestContext": {

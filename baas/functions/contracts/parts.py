@@ -6,6 +6,7 @@ from base64 import b64encode
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
+from urllib.parse import quote
 
 import msgspec
 
@@ -27,18 +28,11 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     params: dict[str, str]
     query: dict[str, list[str]]
     raw_query: str
+    raw_path: str
     headers: dict[str, str]
     body: str | None
     is_base64: bool
     ip: str
-
-    @property
-    def first_of_query(self) -> dict[str, str]:
-        return {name: values[0] for name, values in self.query.items()}
-
-    @property
-    def last_of_query(self) -> dict[str, str]:
-        return {name: values[-1] for name, values in self.query.items()}
 
     @property
     def joined_query(self) -> dict[str, str]:
@@ -61,6 +55,7 @@ def request_of(context: Context, event: Mapping[str, Any]) -> Request:
             for name, value in (event.get("query") or {}).items()
         },
         raw_query=came.get("rawQuery", ""),
+        raw_path=came.get("rawPath") or quote(event["path"]),
         headers=event.get("headers") or {},
         body=body,
         is_base64=is_base64,

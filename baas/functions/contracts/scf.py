@@ -1,19 +1,23 @@
 """Tencent Cloud SCF: `main_handler(event, context)`, both dicts.
 
-Sources: Tencent Cloud documents 583/9210 (input parameters: the members of context), 583/31927 and
-583/12513 (event of API Gateway with integrated requests and responses), 583/9708 (timer),
-583/17530 (CKafka), 583/9707 (COS); the sample events that the vendor's command line tool
-brings along. There is no account behind: ids of account and region are empty.
+Sources: the vendor's page on writing functions for Python (every member of context), documents
+583/31439 (event of API Gateway with integrated requests, and the other triggers' messages),
+583/17530 (CKafka), 583/9708 (timer), 583/9707 (COS); the sample events of its command line tool
+(github.com/tencentyun/scfcli); the types and tests of its Go library, for repeated and bare names
+of a query (github.com/tencentyun/scf-go-lib). There is no account behind: ids of account and region
+are empty.
 """
 
 from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import unquote_plus
 
 from baas.functions.context import Context
 from baas.functions.contracts.parts import (
     REQUESTS,
+    Request,
     memory_mb,
     moment,
     request_of,
@@ -45,7 +49,6 @@ def event_of(context: Context, event: Any) -> Any:
 
 def _request(context: Context, event: Any) -> dict[str, Any]:
     request = request_of(context, event)
-    query = request.last_of_query
     return {
         "requestContext": {
             "serviceId": "",
@@ -64,8 +67,17 @@ def _request(context: Context, event: Any) -> dict[str, Any]:
         "headerParameters": {},
         "stageVariables": {"stage": _STAGE},
         "path": request.path,
-        "queryString": query,
+        "queryString": _query(request),
         "httpMethod": request.method,
+    }
+
+
+def _query(request: Request) -> dict[str, Any]:
+    """Repeated names have lists, and names without `=` have true."""
+    bare = {unquote_plus(one) for one in request.raw_query.split("&") if "=" not in one}
+    return {
+        name: True if name in bare and values == [""] else values if len(values) > 1 else values[0]
+        for name, values in request.query.items()
     }
 
 

@@ -10,7 +10,7 @@ import re
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 
 import msgspec
 
@@ -71,7 +71,9 @@ def _request(event: dict[str, Any], request_id: str) -> Came:
     if event.get("cookies"):
         headers["cookie"] = "; ".join(event["cookies"])
     given = event.get("body") or ""
-    body = b64decode(given) if event.get("isBase64Encoded") else _bytes(given)
+    # SCF's own page has the text "true" there.
+    encoded = event.get("isBase64Encoded") in (True, "true")
+    body = b64decode(given) if encoded else _bytes(given)
     request = {
         "method": http.get("method") or event["httpMethod"],
         "path": _path(event),
@@ -84,9 +86,13 @@ def _request(event: dict[str, Any], request_id: str) -> Came:
 
 
 def _path(event: dict[str, Any]) -> str:
-    """Without a stage, which those clouds put before the path where it is not the default one."""
+    """Without a stage, which AWS puts before the path where it is not the default one. FC's
+    `rawPath` is encoded, and the path in its context is not."""
+    context = event["requestContext"]
+    if event.get("version") == "v1":
+        return str(context["http"].get("path") or unquote(event.get("rawPath") or "/"))
     path = str(event.get("rawPath") or event.get("path") or "/")
-    stage = event["requestContext"].get("stage")
+    stage = context.get("stage")
     if stage and stage != "$default" and "rawPath" in event and path.startswith(f"/{stage}/"):
         return path[len(stage) + 1 :]
     return path
@@ -105,7 +111,10 @@ def _query(event: dict[str, Any]) -> dict[str, Any]:
             or event.get("queryStringParameters")
             or {}
         )
-        found = {k: v if isinstance(v, list) else [v] for k, v in given.items()}
+        # SCF has true for a name without a value.
+        found = {
+            k: v if isinstance(v, list) else ["" if v is True else v] for k, v in given.items()
+        }
     return {k: v[0] if len(v) == 1 else v for k, v in found.items()}
 
 

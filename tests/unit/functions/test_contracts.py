@@ -188,7 +188,8 @@ def test_scf_gets_the_event_and_a_context_that_are_dicts(app: Harness) -> None:
 
 
 def test_scf_gets_requests_as_api_gateway_passes_them_on(app: Harness) -> None:
-    answer = request(app, "POST", "/http/scf/7", b'{"test": "body"}', "foo=bar&bob=alice")
+    query = "foo=bar&bob=alice&a=b&a=c&empty=&i"
+    answer = request(app, "POST", "/http/scf/7", b'{"test": "body"}', query)
 
     assert answer.status == 201
     assert answer.headers["content-type"] == "application/json"
@@ -197,7 +198,14 @@ def test_scf_gets_requests_as_api_gateway_passes_them_on(app: Harness) -> None:
     event = seen["event"]
     assert (event["httpMethod"], event["path"]) == ("POST", "/scf/7")
     assert event["pathParameters"] == {"id": "7"}
-    assert event["queryString"] == {"foo": "bar", "bob": "alice"}
+    # As the event in the vendor's own tests has it (tencentyun/scf-go-lib).
+    assert event["queryString"] == {
+        "foo": "bar",
+        "bob": "alice",
+        "a": ["b", "c"],
+        "empty": "",
+        "i": True,
+    }
     assert event["body"] == '{"test": "body"}'
     assert event["requestContext"]["path"] == "/scf/{id}"
     assert event["requestContext"]["sourceIp"] == "198.51.100.7"
@@ -228,17 +236,17 @@ def test_fc_gets_bytes_and_a_context_object(app: Harness) -> None:
 
 
 def test_fc_gets_requests_in_the_structure_of_its_http_trigger(app: Harness) -> None:
-    answer = request(app, "PUT", "/http/fc/a/b", b"\x89PNG", "x=1&y=2")
+    answer = request(app, "PUT", "/http/fc/a/b%20c", b"\x89PNG", "x=1&y=2&y=3")
 
     assert (answer.status, answer.headers["content-type"]) == (200, "text/plain")
     event = answer.json()
-    assert (event["version"], event["rawPath"]) == ("v1", "/fc/a/b")
-    assert event["queryParameters"] == {"x": "1", "y": "2"}
+    assert (event["version"], event["rawPath"]) == ("v1", "/fc/a/b%20c")
+    assert event["queryParameters"] == {"x": "1", "y": "2,3"}
     assert event["isBase64Encoded"] is True
     assert base64.b64decode(event["body"]) == b"\x89PNG"
     assert event["requestContext"]["http"] == {
         "method": "PUT",
-        "path": "/fc/a/b",
+        "path": "/fc/a/b c",
         "protocol": "HTTP/1.1",
         "sourceIp": "198.51.100.7",
         "userAgent": "",
