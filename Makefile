@@ -66,4 +66,5 @@ $(VENV)/.test: pyproject.toml | $(VENV)/bin/python
 	@echo "Building the S3 servers that the tests talk to (once, with Go; some three minutes) ..."
 	@$(BIN)/python scripts/s3servers.py
 	@$(BIN)/python scripts/chromium.py
+	@$(BIN)/python scripts/node.py
 	@touch $@ $(VENV)/.run

@@ -69,6 +69,15 @@ def test_without_a_browser_the_tests_say_what_to_install(
         main()
 
 
+def test_without_node_the_tests_say_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    main: Callable[[], None] = runpy.run_path(str(ROOT / "scripts" / "node.py"))["main"]
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(SystemExit, match=r"install Node\.js"):
+        main()
+
+
 def test_continuous_integration_runs_make_test() -> None:
     script = ROOT / ".ci" / "run"
     assert script.stat().st_mode & 0o111
