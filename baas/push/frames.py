@@ -102,27 +102,43 @@ def encode_frame(type: str, **members: Any) -> bytes:
     return _encode({"type": type, **{k: v for k, v in members.items() if v is not msgspec.UNSET}})
 
 
-def error_frame(problem: Problem, id: str | None = None, ref: str | None = None) -> bytes:
-    """`error {id?, ref?, code, detail}`; `ref` is the `ack` of a message that was refused."""
+#: What an error about one id says of it. UNSET: it does not exist (any more). Else it is as it was,
+#: and a message was refused that had this `ack`, or something without one.
+Ref: TypeAlias = str | msgspec.UnsetType | None
+
+
+def error_frame(problem: Problem, id: str | None = None, ref: Ref = msgspec.UNSET) -> bytes:
+    """`error {id?, ref?, code, detail}`."""
     return encode_frame(
         "error",
         id=msgspec.UNSET if id is None else id,
-        ref=msgspec.UNSET if ref is None else ref,
+        ref=ref,
         code=problem.public.name,
         detail=problem.detail,
     )
 
 
-class _Named(msgspec.Struct, frozen=True):
+class Named(msgspec.Struct, frozen=True):
+    """What can be read of a frame that has some other fault."""
+
     id: Name
+    type: Any = None
+    ack: Any = None
+
+    @property
+    def ref(self) -> Ref:
+        """As in `error`: a message that is none ends no channel."""
+        if self.type not in ("publish", "ack"):
+            return msgspec.UNSET
+        return self.ack if isinstance(self.ack, str) and self.type == "publish" else None
 
 
-_named: Final = msgspec.json.Decoder(_Named)
+_named: Final = msgspec.json.Decoder(Named)
 
 
-def id_of(text: bytes | str) -> str | None:
-    """The id in a frame that has some other fault; None where it has none that could be used."""
+def named_in(text: bytes | str) -> Named | None:
+    """None where a frame has no id that could be used."""
     try:
-        return _named.decode(text).id
+        return _named.decode(text)
     except msgspec.MsgspecError:
         return None

@@ -26,7 +26,7 @@ from baas.push.frames import (
     decode_frame,
     encode_frame,
     error_frame,
-    id_of,
+    named_in,
 )
 from baas.push.topics import Shared, Topics
 from baas.push.wire import (
@@ -197,11 +197,12 @@ class Session:
 
     def _bad_frame(self, text: bytes | str, fault: Exception) -> None:
         """A fault within a frame that names its id concerns that id alone."""
-        id = id_of(text) if isinstance(fault, msgspec.ValidationError) else None
-        if id is None or self.state is State.WAITING:
+        named = named_in(text) if isinstance(fault, msgspec.ValidationError) else None
+        if named is None or self.state is State.WAITING:
             self.refuse(f"This is no frame of the protocol: {fault}")
         else:
-            self._wire.send(error_frame(Problem(Code.INVALID_ARGUMENT, str(fault)), id))
+            ref = None if named.ref is msgspec.UNSET and named.id in self.topics else named.ref
+            self._wire.send(error_frame(Problem(Code.INVALID_ARGUMENT, str(fault)), named.id, ref))
 
     def _act(self, frame: ClientFrame) -> None:
         if isinstance(frame, Auth):

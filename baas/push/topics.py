@@ -6,9 +6,11 @@ import asyncio
 import logging
 from typing import Final, Protocol, TypeAlias
 
+from msgspec import UNSET
+
 from baas.errors import Code, Problem, invalid
 from baas.push.contract import Caller, Channels, Joined, LiveQueries, Outbox
-from baas.push.frames import Ack, Join, Leave, Publish, Unwatch, Watch, error_frame
+from baas.push.frames import Ack, Join, Leave, Publish, Ref, Unwatch, Watch, error_frame
 from baas.push.topic import Steps, Topic
 from baas.push.wire import Admission, Limits
 
@@ -54,6 +56,9 @@ class Topics:
         self._steps = Steps(self._failed)
         self._publishing = 0
 
+    def __contains__(self, id: str) -> bool:
+        return id in self._by_id
+
     @property
     def watches(self) -> int:
         return sum(not topic.is_channel for topic in self._by_id.values())
@@ -91,8 +96,13 @@ class Topics:
                 case Leave():
                     self._leave(frame.id)
         except Problem as problem:
-            ref = frame.ack if isinstance(frame, Publish) else None
-            self._outbox.send(error_frame(problem, frame.id, ref))
+            self._outbox.send(error_frame(problem, frame.id, self._ref(frame)))
+
+    def _ref(self, frame: TopicFrame) -> Ref:
+        """What a refused frame leaves as it was."""
+        if isinstance(frame, Publish):
+            return frame.ack
+        return None if isinstance(frame, Ack) or frame.id in self._by_id else UNSET
 
     def renew(self) -> None:
         """The caller is another, or has other rights: every rule is asked again."""
@@ -256,7 +266,7 @@ class Topics:
         if topic.open is None:
             self._ended(topic, problem)
         else:
-            self._tell(topic, problem)
+            self._tell(topic, problem, None)
 
     def _ended(self, topic: Topic, problem: Problem) -> None:
         if not topic.closed:
@@ -266,6 +276,6 @@ class Topics:
             self._publishing -= topic.unsent
             topic.close()
 
-    def _tell(self, topic: Topic, problem: Problem, ref: str | None = None) -> None:
+    def _tell(self, topic: Topic, problem: Problem, ref: Ref = UNSET) -> None:
         if not topic.closed:
             self._outbox.send(error_frame(problem, topic.id, ref))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any, Final
 
 from tests.support.sockets import PATIENCE, Socket
@@ -48,6 +48,7 @@ ROOMS_APP: Final = {
     "rules/_functions.yaml": '"*": {invoke: true}\n',
     "functions/pushes.py": """\
 from baas import fn
+from baas.errors import Problem
 
 @fn.event()
 async def tell(ctx, event):
@@ -55,7 +56,10 @@ async def tell(ctx, event):
 
 @fn.event()
 async def tell_as_caller(ctx, event):
-    await ctx.as_caller().push.send(event["channel"], "told", event.get("data"))
+    try:
+        await ctx.as_caller().push.send(event["channel"], "told", event.get("data"))
+    except Problem as refusal:
+        return refusal.code.name
 
 @fn.event()
 def tell_in_thread(ctx, event):
@@ -67,16 +71,25 @@ def tell_in_process(ctx, event):
 
 @fn.event(isolation="process")
 def tell_as_caller_in_process(ctx, event):
-    ctx.as_caller().push.send(event["channel"], "told", event.get("data"))
+    try:
+        ctx.as_caller().push.send(event["channel"], "told", event.get("data"))
+    except Problem as refusal:
+        return refusal.code.name
 
 @fn.event()
 async def write_to(ctx, event):
-    await ctx.push.send(user=event["user"], event="paid", data=event.get("data"),
-                        expires=event.get("expires"))
+    try:
+        await ctx.push.send(user=event["user"], event="paid", data=event.get("data"),
+                            expires=event.get("expires"))
+    except Problem as refusal:
+        return refusal.code.name
 
 @fn.event()
 async def write_to_as_caller(ctx, event):
-    await ctx.as_caller().push.send(user=event["user"], event="paid")
+    try:
+        await ctx.as_caller().push.send(user=event["user"], event="paid")
+    except Problem as refusal:
+        return refusal.code.name
 
 @fn.event()
 async def who(ctx, event):
@@ -88,7 +101,10 @@ def who_in_process(ctx, event):
 
 @fn.event()
 async def who_as_caller(ctx, event):
-    return await ctx.as_caller().push.presence(event["channel"])
+    try:
+        return await ctx.as_caller().push.presence(event["channel"])
+    except Problem as refusal:
+        return refusal.code.name
 """,
 }
 
@@ -103,6 +119,7 @@ class Member:
         self.present: dict[str, Any] = {}
         self.cursor: str | None = None
         self._acks = 0
+        socket.members[id] = self
 
     async def join(self, channel: str, **more: Any) -> Any:
         """`joined`, or the `error` that refuses."""
@@ -117,19 +134,26 @@ class Member:
         return await self.until(lambda frame: frame.get("ref") == ref)
 
     async def until(self, wanted: Callable[[Any], bool], seconds: float = PATIENCE) -> Any:
-        """The first frame that is wanted, from now on; all that come before are noted."""
+        """The first frame about this channel, or the whole connection, that is wanted; from now
+        on. All that come meanwhile are noted by those whom they concern."""
         async with asyncio.timeout(seconds):
             while True:
                 frame = await self.socket.heard(seconds)
-                self._note(frame)
-                if wanted(frame):
+                concerned = self.socket.members.get(frame.get("id", self.id))
+                if concerned is not None:
+                    concerned.note(frame)
+                if concerned is self and wanted(frame):
                     return frame
 
     async def hears(self, count: int, seconds: float = PATIENCE) -> list[Any]:
         """The data of all messages, once there are so many."""
-        while len(self.messages) < count:
-            await self.until(lambda frame: frame["type"] == "message", seconds)
+        await self.holds(lambda: len(self.messages) >= count, seconds)
         return self.messages
+
+    async def holds(self, condition: Callable[[], bool], seconds: float = PATIENCE) -> None:
+        """Until what is known of the channel is so."""
+        while not condition():
+            await self.until(lambda frame: True, seconds)
 
     async def hears_no_more(self) -> None:
         """Answers come in order: what had been on its way is here before the `pong`, and a while
@@ -143,10 +167,9 @@ class Member:
 
     async def sees(self, condition: Callable[[dict[str, Any]], bool]) -> None:
         """Until the presence list is so."""
-        while not condition(self.present):
-            await self.until(lambda frame: frame["type"] == "presence")
+        await self.holds(lambda: condition(self.present))
 
-    def _note(self, frame: Any) -> None:
+    def note(self, frame: Any) -> None:
         if frame.get("id") != self.id:
             return
         self.log.append(frame)
@@ -170,7 +193,3 @@ class Member:
     @property
     def uids(self) -> list[str]:
         return sorted(str(entry["uid"]) for entry in self.present.values())
-
-
-async def all_of(*waits: Awaitable[Any]) -> list[Any]:
-    return list(await asyncio.gather(*waits))

@@ -17,8 +17,11 @@ PATIENCE = 10.0
 
 
 class Socket:
+    """`members` are those who keep what is said to their ids (`tests.support.rooms`)."""
+
     def __init__(self, connection: ClientConnection) -> None:
         self.connection = connection
+        self.members: dict[str, Any] = {}
 
     async def say(self, **frame: Any) -> None:
         await self.connection.send(json.dumps(frame))

@@ -374,7 +374,7 @@ export class Realtime {
       return
     }
     const error = new BaasError(frame.code, frame.detail || '')
-    if (frame.ref !== undefined && this.acks.has(frame.ref)) this.settle(frame.ref, error)
+    if (frame.ref !== undefined) this.settle(frame.ref, error)
     else if (entry !== undefined) this.end(entry, error)
   }
 
