@@ -33,6 +33,17 @@ export class BaasError extends Error {
   }
 }
 
+/** Some platforms give the status of an answer and nothing of what it said. */
+const BY_STATUS: Record<number, string> = {
+  400: 'INVALID_ARGUMENT',
+  401: 'UNAUTHENTICATED',
+  403: 'PERMISSION_DENIED',
+  404: 'NOT_FOUND',
+  409: 'CONFLICT',
+  413: 'PAYLOAD_TOO_LARGE',
+  429: 'RATE_LIMITED',
+}
+
 /** The error of an answer that is a problem document (RFC 9457), or of one that is not. */
 export function errorOf(status: number, body: string, retryAfter?: string): BaasError {
   let problem: any = null
@@ -44,7 +55,8 @@ export function errorOf(status: number, body: string, retryAfter?: string): Baas
   const seconds = retryAfter === undefined ? NaN : Number(retryAfter)
   const more = { status, retryAfter: isFinite(seconds) ? seconds : undefined }
   if (problem === null || typeof problem !== 'object' || typeof problem.code !== 'string') {
-    const code = status === 503 || status === 502 ? 'UNAVAILABLE' : 'BAD_ANSWER'
+    const silent = body === '' ? BY_STATUS[status] : undefined
+    const code = silent || (status === 503 || status === 502 ? 'UNAVAILABLE' : 'BAD_ANSWER')
     return new BaasError(code, `The server answered ${status} without a problem.`, more)
   }
   return new BaasError(problem.code, problem.detail || problem.title || '', {

@@ -25,6 +25,7 @@ export interface MiniApi {
   login?(options: any): any
   onNetworkStatusChange?(call: (state: { isConnected: boolean }) => void): void
   onAppShow?(call: () => void): void
+  getFileSystemManager?(): any
 }
 
 export function mini(name: string, api: MiniApi, method: string): Platform {
@@ -76,13 +77,14 @@ function upload(api: MiniApi, wanted: UploadRequest): Promise<HttpAnswer> {
   if (typeof wanted.file !== 'string') {
     return Promise.reject(new BaasError('INVALID_ARGUMENT', 'filePath: a path is needed here'))
   }
-  const { contentType, fields, onProgress } = wanted
+  // What type it is, the platform says by the path's ending; there is no way to say it better.
+  const { fields, onProgress } = wanted
   return ended(wanted.signal, (resolve, reject) => {
     const task = api.uploadFile({
       url: wanted.url,
       filePath: wanted.file,
       name: 'file',
-      formData: contentType === undefined ? fields : { ...fields, contentType },
+      formData: fields,
       header: wanted.headers,
       timeout: wanted.timeout,
       success: (answer: any) => resolve(answerOf(answer)),
@@ -105,9 +107,13 @@ function download(api: MiniApi, wanted: DownloadRequest): Promise<Downloaded> {
       header: wanted.headers,
       timeout: wanted.timeout,
       success: (answer: any) => {
-        const found = answerOf(answer)
-        const { status, headers } = found
-        resolve({ status, headers, file: answer.tempFilePath, text: found.body })
+        const { status, headers, body } = answerOf(answer)
+        const file = answer.tempFilePath
+        if (status >= 200 && status < 300) return resolve({ status, headers, file, text: '' })
+        const failed = (text: string) => resolve({ status, headers, file: null, text })
+        // Whatever came is in the file: here the problem that says why.
+        if (body === '' && file) readText(api, file).then(failed)
+        else failed(body)
       },
       fail: (fault: any) => reject(faultOf(fault)),
     })
@@ -120,6 +126,23 @@ function download(api: MiniApi, wanted: DownloadRequest): Promise<Downloaded> {
   })
 }
 
+/** The text of a temporary file, which is removed; empty where it cannot be read. */
+function readText(api: MiniApi, filePath: string): Promise<string> {
+  return new Promise((resolve) => {
+    if (api.getFileSystemManager === undefined) return resolve('')
+    const files = api.getFileSystemManager()
+    files.readFile({
+      filePath,
+      encoding: 'utf8',
+      success: ({ data }: any) => {
+        resolve(String(data))
+        files.unlink({ filePath })
+      },
+      fail: () => resolve(''),
+    })
+  })
+}
+
 function connect(api: MiniApi, url: string, handlers: SocketHandlers): Socket {
   let over = false
   const closed = (code: number, reason: string) => {
@@ -128,6 +151,8 @@ function connect(api: MiniApi, url: string, handlers: SocketHandlers): Socket {
     handlers.closed(code, reason)
   }
   const task = api.connectSocket({ url, fail: (fault: any) => closed(1006, faultOf(fault).message) })
+  // One socket too many: there is no task, and `fail` says so in a moment.
+  if (!task) return { send: () => undefined, close: () => undefined }
   task.onOpen(() => handlers.open())
   task.onMessage((message: any) => handlers.message(String(message.data)))
   task.onClose((end: any) => closed((end && end.code) || 1006, (end && end.reason) || ''))

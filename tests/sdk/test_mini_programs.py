@@ -1,0 +1,63 @@
+"""The TypeScript SDK inside fakes of mini-programs (fakes/): the same scenario as everywhere, where
+there is no fetch, no WebSocket, no URL, and callbacks for all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from scripts.node import FOLDER
+from tests.support.gateway import Gateway
+from tests.support.node import bundle, node, tool
+
+INSIDE: Final = FOLDER.parent / "inside"
+
+
+@pytest.fixture(scope="module")
+def in_mini(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("mini") / "in-mini.mjs"
+    # The fakes lie beside the folder that has the packages.
+    return bundle(FOLDER / "in-mini.ts", out, f"--alias:ws={FOLDER / 'node_modules' / 'ws'}")
+
+
+@pytest.fixture(scope="module")
+def inside(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """What a mini-program's build makes of inside/NAME.ts: one script, of ES2019."""
+    folder = tmp_path_factory.mktemp("inside")
+
+    def made(name: str) -> Path:
+        out = folder / f"{name}.js"
+        if not out.exists():
+            form = ("--format=iife", "--global-name=inside", "--target=es2019")
+            told = ("--platform=neutral", "--log-level=error", f"--outfile={out}")
+            tool("esbuild", INSIDE / f"{name}.ts", "--bundle", *form, *told)
+        return out
+
+    return made
+
+
+@pytest.mark.parametrize(
+    ("place", "script", "transport"),
+    [
+        ("wechat", "wechat", "socket"),
+        ("wechat", "wechat", "poll"),
+        ("alipay", "alipay", "socket"),
+        ("alipay", "alipay", "poll"),
+        ("alipay-old", "alipay", "socket"),  # one socket, with events of the app
+    ],
+)
+def test_the_scenario_in_a_mini_program(
+    board: Gateway,
+    scenario: Path,
+    in_mini: Path,
+    inside: Callable[[str], Path],
+    place: str,
+    script: str,
+    transport: str,
+) -> None:
+    said = node(in_mini, place, board.url, scenario, inside(script), transport)
+    assert said == f"{len(json.loads(scenario.read_text())['steps'])} steps\n"
