@@ -36,11 +36,12 @@ from baas.functions.secrets import SECRET_COLLECTIONS, Secrets, SecretVault
 from baas.functions.service import FunctionService
 from baas.functions.versions import VERSION_COLLECTIONS, Versions
 from baas.gateway.actor import Addresses, Callers
+from baas.gateway.audit import AUDIT_COLLECTIONS, Audit
 from baas.gateway.cors import Cors
 from baas.gateway.dispatch import Edge
 from baas.gateway.realtime.admission import Admission
 from baas.gateway.realtime.numbers import Sent
-from baas.gateway.services import Functions, RateLimits, RealtimeServices, Services
+from baas.gateway.services import Functions, Panel, RateLimits, RealtimeServices, Services
 from baas.guard import ChannelGuard, FileGuard, RuleGuard
 from baas.observe.logs import DescriptorSink, LoggingBridge, LogWriter, install, uninstall
 from baas.observe.metrics import Metrics
@@ -66,6 +67,7 @@ log = logging.getLogger(__name__)
 
 #: What the kit keeps for itself, beside the collections of the rule files.
 SYSTEM_COLLECTIONS: Final = {
+    **AUDIT_COLLECTIONS,
     **AUTH_COLLECTIONS,
     **CHANNEL_COLLECTIONS,
     **RECORD_COLLECTIONS,
@@ -219,6 +221,8 @@ class App:
         self._tasks: list[asyncio.Task[None]] = []
         self._bridge: LoggingBridge | None = None
         self._started = False
+        #: Makes the first account of the panel; None where there was one at the start.
+        self.set_up_code: str | None = None
 
     def drain(self) -> None:
         """A stop has begun: connections that would stay open are told to come again elsewhere."""
@@ -252,6 +256,11 @@ class App:
             storage=self.storage,
             images=self.images,
             realtime=RealtimeServices(self.realtime, self.sent),
+            panel=Panel(
+                store=self.store,
+                audit=Audit(self.store, clock, settings.admin.audit_days),
+                folder=self.folder,
+            ),
             rules_stale=lambda: self.watcher.stale,
             body_bytes=settings.limits.body_bytes,
             public=self.folder / settings.app.public,
@@ -284,6 +293,7 @@ class App:
             await self.store.open()
             await self.put_in_force(self._rules)
             await self.auth.start()
+            self.set_up_code = await self.auth.admins.set_up_code()
             await self.secrets.start()
             await self.storage.start()
             await self.functions.start()

@@ -341,8 +341,8 @@ class JobSettings(_Section, frozen=True):
     """`jobs`: what functions do asynchronously."""
 
     concurrency: _Count = 16
-    """Asynchronous calls that one gateway process runs at once; one more for each function of which
-    none runs."""
+    """Asynchronous calls that one gateway process runs at once. A quarter is kept for functions of
+    which none runs."""
 
     keep_days: _Count = 7
     """How long finished invocations and dead letters are kept."""
@@ -352,6 +352,19 @@ class JobSettings(_Section, frozen=True):
 
     webhook_private: tuple[str, ...] = ()
     """Private addresses and networks that webhooks may reach; by default only public ones."""
+
+
+class AdminSettings(_Section, frozen=True):
+    """`admin`: the panel at `/admin` and the people who sign in to it."""
+
+    panel: bool = True
+    """Whether the panel is served. The admin API is there for admin keys either way."""
+
+    session_hours: Annotated[float, msgspec.Meta(gt=0)] = 12.0
+    """How long a person stays signed in without doing anything."""
+
+    audit_days: Annotated[float, msgspec.Meta(gt=0)] = 365.0
+    """How long it is kept who changed what."""
 
 
 class ObserveSettings(_Section, frozen=True):
@@ -378,6 +391,7 @@ class Settings(_Section, frozen=True):
     limits: LimitSettings = LimitSettings()
     push: PushSettings = PushSettings()
     jobs: JobSettings = JobSettings()
+    admin: AdminSettings = AdminSettings()
     observe: ObserveSettings = ObserveSettings()
 
 
@@ -443,17 +457,20 @@ _FIELDS: Final[dict[str, dict[str, Any]]] = {
 
 
 def load_settings(
-    folder: Path, environ: Mapping[str, str], overrides: Mapping[str, object] | None = None
+    folder: Path,
+    environ: Mapping[str, str],
+    overrides: Mapping[str, object] | None = None,
+    file: str = FILE_NAME,
 ) -> Settings:
-    """The settings of the app in `folder`: baas.yaml, then the environment, then `overrides`
+    """The settings of the app in `folder`: its `file`, then the environment, then `overrides`
     (`{"server.port": 9000}`, from the command line).
 
     No file is an empty file. ConfigurationError says where: line and column, or the variable.
     """
     values: dict[str, dict[str, Any]] = {name: {} for name in _SECTIONS}
-    path = folder / FILE_NAME
+    path = folder / file
     if path.is_file():
-        _from_yaml(load_yaml(_read(path), FILE_NAME), values)
+        _from_yaml(load_yaml(_read(path), path.name), values)
     for name in sorted(environ):
         _from_variable(name, environ[name], values)
     for dotted, value in (overrides or {}).items():

@@ -9,11 +9,12 @@ made by this process drop the entry at once.
 
 from __future__ import annotations
 
+from math import inf
 from typing import Final
 
 import msgspec
 
-from baas.auth.admin_keys import PREFIX, actor_of_key, bad_key, read_key
+from baas.auth.admin_keys import PREFIX, actor_of_key, bad_key, ends_ms, read_key
 from baas.auth.collections import ADMIN_KEYS, SESSIONS, USERS
 from baas.auth.keys import SigningKeys
 from baas.auth.sessions import expired
@@ -51,13 +52,15 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
 class _Entry:
     """A caller. `owner` is a uid or an admin key's id; `behind` the documents it was made of."""
 
-    __slots__ = ("actor", "behind", "claims", "good_until", "kid", "owner")
+    __slots__ = ("actor", "behind", "claims", "ends", "good_until", "kid", "owner")
 
     def __init__(self, actor: Actor, owner: str, behind: tuple[bytes, ...]) -> None:
         self.actor = actor
         self.owner = owner
         self.behind = behind
         self.good_until = 0.0
+        #: When a person's session ends, in seconds since 1970; None for other keys.
+        self.ends: float | None = None
         self.claims: AccessClaims | None = None
         self.kid = ""
 
@@ -142,7 +145,7 @@ class Authenticator:
         if key.key is None:
             raise denied("X-Baas-As is for admin keys.")
         actor = await self.actor_of(uid)
-        return msgspec.structs.replace(actor, key=key.key, scopes=key.scopes)
+        return msgspec.structs.replace(actor, key=key.key, scopes=key.scopes, operator=key.operator)
 
     async def actor_of(self, uid: str) -> Actor:
         """A user as rules see it outside any session; NOT_FOUND for none or a disabled one."""
@@ -160,7 +163,12 @@ class Authenticator:
         token = _bearer(f"Bearer {token}")
         if token.startswith(PREFIX):
             entry = await self._admin_key(token, None)
-            return Identity(actor=entry.actor, behind=((ADMIN_KEYS, entry.owner),), _token=token)
+            return Identity(
+                actor=entry.actor,
+                expires=entry.ends,
+                behind=((ADMIN_KEYS, entry.owner),),
+                _token=token,
+            )
         await self._keys.refresh()
         claims, kid = self._tokens.verify(token)
         entry = self._user_entry(claims, await self._documents(claims))
@@ -236,9 +244,14 @@ class Authenticator:
         stored = await resolve(self._store.get(ADMIN_KEYS, id))
         if stored is None:
             raise bad_key()
-        if entry is None or entry.behind != (stored,):
-            entry = _Entry(actor_of_key(decode(stored), secret), id, (stored,))
-        entry.good_until = looked + RECHECK_SECONDS
+        now_ms = self._clock.now_ms()
+        if entry is None or entry.behind != (stored,) or entry.ends is not None:
+            key = decode(stored)
+            entry = _Entry(actor_of_key(key, secret, now_ms), id, (stored,))
+            ends = ends_ms(key) / 1000
+            entry.ends = None if ends == inf else ends
+        left = RECHECK_SECONDS if entry.ends is None else entry.ends - now_ms / 1000
+        entry.good_until = looked + min(RECHECK_SECONDS, left)
         return entry
 
 

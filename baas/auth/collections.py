@@ -8,7 +8,10 @@ Names start with `_`, so no request can name them. What each holds:
 - `_credentials` (id: uid): the password hash, apart from what is shown of users.
 - `_sessions` (id: session): one per sign-in; gone when it ends. Holds no token, not even a hash.
 - `_keys`: one document with all signing keys, private parts sealed.
-- `_admin_keys` (id: key id): digest and scopes of each admin key.
+- `_admin_keys` (id: key id): digest and scopes of each admin key; the sessions of people at the
+  panel too, which have `admin`, the id of the account, and `expires`.
+- `_admins` (id: digest of the name): the accounts of those people, with password hash and role; and
+  one document that says that there has been a first.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ CREDENTIALS: Final = "_credentials"
 SESSIONS: Final = "_sessions"
 KEYS: Final = "_keys"
 ADMIN_KEYS: Final = "_admin_keys"
+ADMINS: Final = "_admins"
 
 _BY_UID: Final = IndexSpec(name="uid", keys=(IndexKey(("uid",)),))
 
@@ -33,5 +37,10 @@ AUTH_COLLECTIONS: Final[dict[str, CollectionSpec]] = {
     CREDENTIALS: CollectionSpec(name=CREDENTIALS),
     SESSIONS: CollectionSpec(name=SESSIONS, indexes=(_BY_UID,), ttl=("expires",)),
     KEYS: CollectionSpec(name=KEYS),
-    ADMIN_KEYS: CollectionSpec(name=ADMIN_KEYS),
+    ADMIN_KEYS: CollectionSpec(
+        name=ADMIN_KEYS,
+        indexes=(IndexSpec(name="admin", keys=(IndexKey(("admin",)),)),),
+        ttl=("expires",),
+    ),
+    ADMINS: CollectionSpec(name=ADMINS),
 }

@@ -11,6 +11,7 @@ from collections.abc import Awaitable
 from baas.auth import bodies
 from baas.auth.accounts import Accounts, Opened
 from baas.auth.admin_keys import AdminKeys
+from baas.auth.admins import Admins
 from baas.auth.authenticate import ActorCache, Authenticator, Identity
 from baas.auth.bodies import ClientFacts
 from baas.auth.changes import AccountChanges
@@ -56,6 +57,15 @@ class AuthService:
         self._tokens = AccessTokens(self.keys, clock, app, auth.access_token_seconds)
         self._callers = Authenticator(store, clock, self.keys, self._tokens, self._cache)
         self.admin_keys = AdminKeys(store, clock, dropped=self._cache.drop)
+        self.admins = Admins(
+            store,
+            clock,
+            self._passwords,
+            secret,
+            password_min_length=minimum,
+            session_hours=settings.admin.session_hours,
+            dropped=self._cache.drop,
+        )
         self.users = UserDirectory(
             store, clock, self._accounts, self._changes, dropped=self._cache.drop
         )

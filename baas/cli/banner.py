@@ -25,8 +25,11 @@ def address_of(listener: socket.socket, settings: Settings) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def banner(address: str, folder: Path, data: Path, settings: Settings) -> str:
-    """Several lines: the address first, for people and for programs that read it."""
+def banner(
+    address: str, folder: Path, data: Path, settings: Settings, set_up: str | None = None
+) -> str:
+    """Several lines: the address first, for people and for programs that read it. `set_up` is the
+    code that makes the first account of the panel, while there is none."""
     command = own_command()
     sign_in = f"curl -X POST -H 'Content-Type: application/json' -d '{{}}' {address}"
     workers = settings.server.workers
@@ -38,11 +41,21 @@ def banner(address: str, folder: Path, data: Path, settings: Settings) -> str:
         f"  try it   {sign_in}/v1/auth/sign-in/anonymous",
         f"  pages    {address}/docs (API){_public(address, folder, settings)}",
         f"  data     {shown(data)}{os.sep}",
-        f"  admin    {command} admin key create first {SCOPES}{place}",
+        *_panel(address, settings, set_up),
+        f"  keys     {command} admin key create first {SCOPES}{place}",
         "  stop     Ctrl-C",
         "",
     ]
     return "\n".join(lines)
+
+
+def _panel(address: str, settings: Settings, set_up: str | None) -> list[str]:
+    if not settings.admin.panel:
+        return []
+    if set_up is None:
+        return [f"  admin    {address}/admin/"]
+    # Behind the #, so that it is sent to nobody and stays out of logs.
+    return [f"  admin    {address}/admin/#/set-up/{set_up}  (once: makes your account)"]
 
 
 def _public(address: str, folder: Path, settings: Settings) -> str:

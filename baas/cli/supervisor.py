@@ -27,6 +27,8 @@ MOST_PAUSE: Final = 30.0
 STEADY_SECONDS: Final = 30.0
 #: How often the parent looks at its workers and at watched files.
 LOOK_SECONDS: Final = 0.5
+#: Most bytes of what a worker says once it is ready, in one write.
+MAX_TOLD: Final = 256
 
 
 class Backoff:
@@ -50,6 +52,8 @@ class Worker:
         """`plan` makes its first line of input, given the descriptor to be ready on; `keep` are
         further descriptors that it inherits."""
         self.ready = False
+        #: What it said beside being ready.
+        self.told = ""
         self.started = time.monotonic()
         self._ready_end, theirs = os.pipe()
         self.process = subprocess.Popen(  # noqa: S603  our own interpreter and module
@@ -77,7 +81,8 @@ class Worker:
     def look(self) -> None:
         """Notes whether it has become ready."""
         if not self.ready and select.select([self._ready_end], [], [], 0)[0]:
-            self.ready = os.read(self._ready_end, 1) == b"1"
+            said = os.read(self._ready_end, MAX_TOLD)
+            self.ready, self.told = said[:1] == b"1", said[1:].decode("ascii", "replace")
 
     def ended(self) -> bool:
         return self.process.poll() is not None

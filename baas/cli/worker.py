@@ -26,7 +26,8 @@ from baas.settings import Settings
 
 class WorkerPlan(msgspec.Struct, frozen=True, kw_only=True):
     """What a parent tells its worker. Inherited descriptors: `listener`, and `ready`, which is
-    written to once the worker serves."""
+    written to once the worker serves: `1`, and the code of the panel's first account if there is
+    none yet."""
 
     folder: str
     data: str | None = None
@@ -40,7 +41,8 @@ def serve_here(folder: Path, settings: Settings) -> None:
 
     def announce(listener: socket.socket) -> None:
         data = data_folder(folder, settings)
-        print(banner(address_of(listener, settings), folder, data, settings), flush=True)
+        address = address_of(listener, settings)
+        print(banner(address, folder, data, settings, app.set_up_code), flush=True)
 
     app = build(folder, settings)
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
@@ -61,7 +63,7 @@ def main() -> None:
                     app,
                     settings.server,
                     lambda: socket.socket(fileno=plan.listener),
-                    lambda _: _tell(plan.ready),
+                    lambda _: _tell(plan.ready, app.set_up_code or ""),
                     life=sys.stdin.fileno(),
                 )
             )
@@ -69,8 +71,9 @@ def main() -> None:
         raise SystemExit(f"Error: {fault}") from fault
 
 
-def _tell(ready: int) -> None:
-    os.write(ready, b"1")
+def _tell(ready: int, set_up_code: str) -> None:
+    """In one write: the parent reads once."""
+    os.write(ready, b"1" + set_up_code.encode())
     os.close(ready)
 
 

@@ -44,16 +44,26 @@ def serve_with_workers(
             "overrides": overrides,
             "listener": listener.fileno(),
         }
-        supervisor = Supervisor(
-            lambda: Worker(
+        started: list[Worker] = []
+
+        def spawn() -> Worker:
+            worker = Worker(
                 list(COMMAND),
                 lambda ready: msgspec.json.encode({**plan, "ready": ready}),
                 (listener.fileno(), lock.fileno()),
-            ),
+            )
+            started[1:] = [worker]
+            return worker
+
+        def announce() -> None:
+            told = next((worker.told for worker in started if worker.ready), "")
+            address = address_of(listener, settings)
+            print(banner(address, folder, place, settings, told or None), flush=True)
+
+        supervisor = Supervisor(
+            spawn,
             settings.server.workers,
-            announce=lambda: print(
-                banner(address_of(listener, settings), folder, place, settings), flush=True
-            ),
+            announce=announce,
             watch=Watch(folder) if reload else None,
             stop_seconds=math.ceil(settings.server.drain_seconds) + KILL_GRACE_SECONDS,
             stop_listening=listener.close,

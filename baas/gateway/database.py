@@ -10,6 +10,7 @@ from baas.auth.scopes import require_scope
 from baas.database.verbs import VERBS
 from baas.errors import Problem
 from baas.gateway.actor import settle
+from baas.gateway.audit import recorded
 from baas.gateway.body import check_json_type, check_length, read_body, read_rest, whole_body
 from baas.gateway.exchange import JSON, Answer, Exchange, Receive, matches_etag
 from baas.gateway.route import Call, Endpoint
@@ -43,6 +44,39 @@ async def answer_verb(
         services.limits.take_read(actor, ip)
     if actor.key is not None:
         require_scope(actor, SCOPES[verb])
+        if actor.operator is not None and SCOPES[verb] is _WRITE:
+            return await _recorded(services, exchange, verb, collection, actor, receive)
+    return await _answer(services, exchange, verb, collection, actor, receive)
+
+
+#: What the audit log keeps of a person's write: which documents, not what is in them.
+RECORDED: Final = ("id", "filter", "multi", "upsert")
+
+
+async def _recorded(
+    services: Services,
+    exchange: Exchange,
+    verb: str,
+    collection: str,
+    actor: Actor,
+    receive: Receive,
+) -> Answer:
+    async def work(receive: Receive) -> Answer:
+        return await _answer(services, exchange, verb, collection, actor, receive)
+
+    audit = services.panel.audit
+    return await recorded(audit, exchange.route, RECORDED, exchange, actor, receive, work)
+
+
+async def _answer(
+    services: Services,
+    exchange: Exchange,
+    verb: str,
+    collection: str,
+    actor: Actor,
+    receive: Receive,
+) -> Answer:
+    ip = exchange.ip
     check_json_type(exchange)
     limit = services.body_bytes
     check_length(exchange, limit)

@@ -36,6 +36,7 @@ from baas.gateway.exchange import (
     Stream,
 )
 from baas.gateway.httpfunctions import HttpFunctions, is_http_path
+from baas.gateway.panel import PanelFiles, is_panel_path
 from baas.gateway.problems import internal, render
 from baas.gateway.protocol import answer_at_once
 from baas.gateway.public import PublicFiles
@@ -80,6 +81,7 @@ class Edge:
         self._litestar: AsgiApp | None = None
         self._making: asyncio.Future[AsgiApp] | None = None
         self._public = PublicFiles(services.public)
+        self._panel = PanelFiles(enabled=services.settings.admin.panel)
         self._functions = HttpFunctions(services)
         self._realtime = Realtime(services)
         self._sample = services.settings.observe.access_sample
@@ -174,6 +176,9 @@ class Edge:
                 wrapped = self._wrap(exchange, send)
                 answer = await self._functions.serve(exchange, scope, receive, wrapped)
                 return None if answer is None else await self._send(exchange, answer, send)
+            if is_panel_path(exchange.path):
+                exchange.route = "panel"
+                return await self._send(exchange, await self._panel.answer(exchange), send)
             if _is_reserved(exchange.path):
                 raise not_found("There is no such route.")
             exchange.route = "public"

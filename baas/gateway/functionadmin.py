@@ -32,6 +32,8 @@ from baas.schema.actor import NOBODY, Actor
 
 #: A bundle in base64, and what is around it.
 MAX_DEPLOY_BYTES: Final = MAX_BUNDLE_BYTES * 4 // 3 + 1024**2
+#: What the audit log keeps of bodies.
+RECORDED: Final = ("id", "name", "version", "versions", "function")
 _encoder: Final = msgspec.json.Encoder()
 
 
@@ -337,6 +339,8 @@ def _route(
         body=body,
         answer=answer,
         codes=codes,
+        scope=scope,
+        recorded=RECORDED,
     )
 
 

@@ -59,6 +59,10 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     #: A second good answer: 202 and what it holds.
     accepted: Any = None
     documented: bool = True
+    #: What an admin key needs; one that ends in `:read` changes nothing.
+    scope: str | None = None
+    #: Members of the body that the audit log keeps.
+    recorded: tuple[str, ...] = ()
 
 
 def not_yet(what: str) -> Endpoint:

@@ -12,6 +12,7 @@ from baas.database.verbs import VERBS, Verb
 from baas.errors import Code
 from baas.functions.invocations import Invocation
 from baas.gateway import admin, database, functionadmin, functions, operations
+from baas.gateway.adminroutes import accounts, collections
 from baas.gateway.auth import auth_routes
 from baas.gateway.realtime import poll
 from baas.gateway.route import Route
@@ -156,6 +157,8 @@ ADMIN: Final[tuple[Route, ...]] = (
         tag="admin",
         answer=admin.RulesStatus,
     ),
+    *accounts.ROUTES,
+    *collections.ROUTES,
     *functionadmin.ROUTES,
 )
 

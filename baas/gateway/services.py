@@ -22,13 +22,14 @@ from baas.functions.releases import Releases
 from baas.functions.rules import FunctionGuard
 from baas.functions.service import FunctionService
 from baas.gateway.actor import Addresses, Callers
+from baas.gateway.audit import Audit
 from baas.gateway.cors import Cors
 from baas.gateway.ratelimit import RateLimit, network_of
 from baas.gateway.realtime.numbers import Sent
 from baas.guard import Guard
 from baas.observe.logs import LogWriter
 from baas.observe.metrics import Metrics
-from baas.ports.documents import MaybeAwaitable
+from baas.ports.documents import DocumentStore, MaybeAwaitable
 from baas.ports.jobs import JobQueue
 from baas.push.sessions import Sessions
 from baas.schema.actor import Actor
@@ -121,6 +122,15 @@ class RealtimeServices(msgspec.Struct, frozen=True):
     sent: Sent
 
 
+class Panel(msgspec.Struct, frozen=True, kw_only=True):
+    """What the admin API works with, beside the services: the store itself, the audit log, and
+    the app's folder with its rule files."""
+
+    store: DocumentStore
+    audit: Audit
+    folder: Path
+
+
 class Services(msgspec.Struct, frozen=True, kw_only=True):
     """Everything a route may use. `body_bytes` is the largest body, `public` the folder served at
     `/`, if there is one."""
@@ -141,6 +151,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     storage: StorageService
     images: Variants
     realtime: RealtimeServices
+    panel: Panel
     rules_stale: Callable[[], bool]
     body_bytes: int
     public: Path | None = None

@@ -15,7 +15,8 @@ class Actor(msgspec.Struct, frozen=True, kw_only=True):
     `uid` is None when nobody is signed in. `trusted` callers (functions, admin keys with the
     scope for it) bypass rules; `key` is the id of the admin key. `claims` is what `auth.claims`
     shows to rules. `cache_key` names everything a rule could see of this caller: two actors
-    with one cache_key may share a reduced rule. `scopes` are an admin key's.
+    with one cache_key may share a reduced rule. `scopes` are an admin key's; `operator` is the
+    name of the person whose session that key is, None for a key of a server.
     """
 
     uid: str | None = None
@@ -30,6 +31,7 @@ class Actor(msgspec.Struct, frozen=True, kw_only=True):
     trusted: bool = False
     key: str | None = None
     scopes: tuple[str, ...] = ()
+    operator: str | None = None
     cache_key: str = ""
 
     def as_rule_value(self) -> Value:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from baas.gateway.admin import is_admin_path
+from baas.gateway.adminroutes.accounts import ENTRANCES, PERSONAL
 from baas.gateway.route import Route
 from baas.gateway.routes import all_routes
 from baas.settings import Settings
@@ -89,7 +90,8 @@ def ids(routes: list[Route]) -> list[str]:
 
 DATABASE = [route for route in ROUTES if route.tag == "database"]
 USER = [route for route in ROUTES if route.access == "user"]
-ADMIN = [route for route in ROUTES if is_admin_path(route.path)]
+ADMIN = [route for route in ROUTES if is_admin_path(route.path) and route not in ENTRANCES]
+SCOPED = [route for route in ADMIN if route not in PERSONAL]
 
 
 @pytest.mark.parametrize("route", DATABASE, ids=ids(DATABASE))
@@ -128,7 +130,26 @@ def test_a_stranger_cannot_tell_which_admin_routes_exist(
     assert (answer.status, answer.code) == (401, "UNAUTHENTICATED")
 
 
-@pytest.mark.parametrize("route", ADMIN, ids=ids(ADMIN))
+@pytest.mark.parametrize("route", ENTRANCES, ids=ids(list(ENTRANCES)))
+def test_the_doors_of_the_panel_take_no_token_but_an_admin_keys(app: Harness, route: Route) -> None:
+    for token in (app.sign_in(), "nonsense", "bak_nonsense"):
+        answer = call(app, route, token)
+
+        assert (answer.status, answer.code) == (401, "UNAUTHENTICATED")
+    assert call(app, route).code == "INVALID_ARGUMENT"
+
+
+@pytest.mark.parametrize("route", PERSONAL, ids=ids(list(PERSONAL)))
+def test_what_belongs_to_a_person_at_the_panel_is_not_for_keys(app: Harness, route: Route) -> None:
+    answer = call(app, route, app.admin_key("*"))
+
+    if route.name == "admin.auth.me":
+        assert answer.json()["admin"] is None
+    else:
+        assert (answer.status, answer.code) == (403, "PERMISSION_DENIED")
+
+
+@pytest.mark.parametrize("route", SCOPED, ids=ids(SCOPED))
 def test_an_admin_key_needs_the_scope(app: Harness, route: Route) -> None:
     assert call(app, route, app.admin_key("push:read")).code == "PERMISSION_DENIED"
     # With it the door is open; what lies behind may still not be there, or not be well formed.
@@ -153,7 +174,7 @@ def test_every_route_is_of_one_of_the_known_kinds() -> None:
         if route.access == "open":
             assert route.name in OPEN, route.name
         elif route.access == "anyone":
-            known = SIGN_IN | NOT_YET | {"auth.refresh"}
+            known = SIGN_IN | NOT_YET | {"auth.refresh"} | set(ids(list(ENTRANCES)))
             # Of functions and files: test_functions_denied_by_default.py, test_files_are_denied.py;
             # of realtime: the rules of its collection or channel are asked for each frame.
             ruled = ("database", "functions", "storage", "realtime")

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from baas.cli import main
 from baas.cli.banner import address_of, banner
-from baas.settings import AppSettings, ServerSettings, Settings
+from baas.settings import AdminSettings, AppSettings, ServerSettings, Settings
 
 ADDRESS = "http://127.0.0.1:8000"
 
@@ -46,12 +46,22 @@ def test_a_page_is_only_named_where_there_is_one(tmp_path: Path) -> None:
     assert f"{ADDRESS}/ (" in said(tmp_path, tmp_path / "data")["pages"]
 
 
+def test_the_admin_line_opens_the_panel_and_makes_the_first_account_while_there_is_none(
+    tmp_path: Path,
+) -> None:
+    assert said(tmp_path, tmp_path / "data")["admin"] == f"{ADDRESS}/admin/"
+    text = banner(ADDRESS, tmp_path, tmp_path / "data", Settings(), "code-1")
+    assert f"{ADDRESS}/admin/#/set-up/code-1 " in text
+    off = Settings(admin=AdminSettings(panel=False))
+    assert "admin" not in said(tmp_path, tmp_path / "data", off)
+
+
 @pytest.mark.parametrize("data", ["data", "other place"])
-def test_the_admin_line_makes_a_key_in_the_data_folder_that_is_served(
+def test_the_keys_line_makes_a_key_in_the_data_folder_that_is_served(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    words = shlex.split(said(tmp_path, tmp_path / data)["admin"])
+    words = shlex.split(said(tmp_path, tmp_path / data)["keys"])
     arguments = words[words.index("admin") :]
     result = CliRunner().invoke(main, arguments)
     assert result.exit_code == 0, result.stderr
