@@ -89,13 +89,25 @@ async def hooked(context: Context, call: Call, verb: str, body: Any) -> Call:
         upsert and _is_refused(context, call, operation)
     ):
         _refuse_early(context, call, operation)
-        planned = _planned(context, call, operation, body)
-        made = [await _run(context, call, write, part) for write, part in planned]
-        call = msgspec.structs.replace(call, hooked=tuple(part or {} for part in made))
+        call = await _before_each(context, call, operation, body, upsert=upsert)
     if upsert and context.before.covers(call.collection, "insert"):
         found = await _before_upsert(context, call, body)
         call = msgspec.structs.replace(call, hooked_insert=found)
     return call
+
+
+async def _before_each(
+    context: Context, call: Call, operation: Planned, body: Any, *, upsert: bool
+) -> Call:
+    planned = list(_planned(context, call, operation, body))
+    try:
+        made = [await _run(context, call, write, part) for write, part in planned]
+    except Problem as refusal:
+        if not upsert:
+            raise
+        # Whether it changes anything is known only once it meets the store.
+        return msgspec.structs.replace(call, hooked_refusal=refusal)
+    return msgspec.structs.replace(call, hooked=tuple(part or {} for part in made))
 
 
 async def _run(

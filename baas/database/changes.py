@@ -66,6 +66,8 @@ class Modification:
         return self._changed(stored, lookups)
 
     def _changed(self, stored: Document, lookups: Lookups) -> Document:
+        if self._call.hooked_refusal is not None:
+            raise self._call.hooked_refusal
         masks = self._decision.masks
         edited = self._edit.apply(self._call, stored, masks, lookups)
         after = stamped_change(self._context, self._call, stored, edited)

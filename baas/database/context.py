@@ -54,8 +54,9 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     """One request: who asks, for which collection, when (ms since 1970).
 
     `origin` is whom the change feed names, None: the caller. `hooked` is what before-hooks made of
-    the body's documents, one for each, or of its update; `hooked_insert`, what those before inserts
-    made of the document that an upsert makes where it finds none, or why they refused it.
+    the body's documents, one for each, or of its update. Of an upsert: `hooked_refusal` is why
+    those before updates refuse it where it finds something, `hooked_insert` what those before
+    inserts made of the document that it makes where it finds nothing, or why they refuse that.
     """
 
     collection: str
@@ -66,6 +67,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     idempotency_key: str | None = None
     origin: WriteInfo | None = None
     hooked: tuple[Document, ...] | None = None
+    hooked_refusal: Problem | None = None
     hooked_insert: Document | Problem | None = None
 
     def facts(self, data: Value = None, fields: tuple[str, ...] | None = None) -> RequestFacts:

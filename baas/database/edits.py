@@ -40,7 +40,8 @@ class Edit(Protocol):
         ...
 
     def fresh(self, call: Call, seed: Document) -> Document:
-        """The fields of a new document, as if sent, where an upsert finds nothing."""
+        """The fields of a new document, as if sent, where an upsert finds nothing. What was made
+        of an update has no part in it."""
         ...
 
 
@@ -95,7 +96,7 @@ class UpdateEdit:
 
     def fresh(self, call: Call, seed: Document) -> Document:
         refuse_stamps(call, self.fields, inserting=True)
-        return apply_update(self._done, seed, now_ms=call.now_ms, inserting=True)
+        return apply_update(self._update, seed, now_ms=call.now_ms, inserting=True)
 
 
 def _needs_to_read(mask: Path) -> Problem:
@@ -177,7 +178,7 @@ class ReplaceEdit:
         return frozenset(mask for mask in hidden if get_path(self._sent, mask) is MISSING)
 
     def fresh(self, call: Call, seed: Document) -> Document:
-        return {**seed, **(self._hooked or self._sent)}
+        return {**seed, **self._sent}
 
 
 def _keep(mask: Path, at: int, before: Value, seen: Value, sent: Value) -> Value:

@@ -1,13 +1,13 @@
 """Claims over many queues, so that none of them starves another.
 
-Asynchronous calls have a queue per function. Two rules share the room of a gateway process:
+Asynchronous calls have a queue per function. Three rules share the room of a gateway process:
 
-1. A function of which nothing runs may always begin one, whatever the others do. So a slow function
-   with a backlog never keeps another from running.
-2. What room there is beside that goes one by one to whoever has the fewest running, up to what the
-   function can run at once.
-
-A function that is alone has all the room.
+1. No more run than there is room for.
+2. A quarter of the room is kept for functions of which nothing runs. So a slow function with a
+   backlog does not keep another from running; and where so many do that even this is full, the next
+   call to end makes room for one of which nothing runs before any other.
+3. The rest goes one by one to whoever has the fewest running, up to what the function can run at
+   once.
 """
 
 from __future__ import annotations
@@ -25,9 +25,11 @@ from baas.functions.pump import LEASE_SECONDS, LOOK_SECONDS, Handler, Pump
 from baas.ports.documents import resolve
 from baas.ports.jobs import Job, JobQueue
 
-#: How often other queues are looked at while some have all the room that they can have. Waiting to
-#: be woken would cost more: a look with every job that anybody adds.
-_FULL_SECONDS: Final = 0.01
+#: How often other queues are looked at while some have all the room that they can have and there
+#: is room for a newcomer. To be woken would cost more: a look with every job that anybody adds.
+_NEWCOMER_SECONDS: Final = 0.01
+#: One in so many places is for functions of which nothing runs.
+_KEPT: Final = 4
 
 
 class FairPump(Pump):
@@ -54,11 +56,15 @@ class FairPump(Pump):
         ready = await resolve(self._jobs.ready(self._queues))
         found = await self._take(ready)
         self._begin(found)
+        if found:
+            return
         if not ready:
             await self._jobs.wait(self._queues, LOOK_SECONDS)
-        elif not found:
+        elif len(self._held) >= self._at_once:
+            await self._room.wait()
+        else:
             with suppress(TimeoutError):
-                async with asyncio.timeout(_FULL_SECONDS):
+                async with asyncio.timeout(_NEWCOMER_SECONDS):
                     await self._room.wait()
 
     async def _found_once(self) -> list[Job]:
@@ -86,8 +92,10 @@ def shares(
 ) -> dict[str, int]:
     """How many more of each queue may begin, by the rules of this module. Of queues that have
     equally few, those that stand first in `ready` come first."""
-    found = {queue: 1 for queue in ready if not running[queue]}
-    free = room - running.total() - len(found)
+    free = room - running.total()
+    newcomers = [queue for queue in ready if not running[queue]]
+    found = dict.fromkeys(newcomers[: max(free, 0)], 1)
+    free -= len(found) + kept(room)
     bounds = {queue: _bound(most(queue), room) for queue in ready}
     turns = [
         (running[queue] + found.get(queue, 0), place, queue) for place, queue in enumerate(ready)
@@ -100,6 +108,12 @@ def shares(
             free -= 1
             heappush(turns, (has + 1, place, queue))
     return found
+
+
+def kept(room: int) -> int:
+    """How much of it is for functions of which nothing runs: a quarter, at least one; nothing where
+    there is room for one call alone."""
+    return max(1, room // _KEPT) if room > 1 else 0
 
 
 def _bound(most: int | None, room: int) -> int:

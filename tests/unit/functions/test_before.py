@@ -184,7 +184,11 @@ async def test_an_upsert_that_inserts_meets_it_and_one_that_updates_does_not(sho
     again = await shop.do(ANN, "update", "posts", id="p1", update=update, upsert=True)
     assert (again["matched"], again["upsertedId"]) == (1, None)
     assert (await shop.stored("posts"))["p1"]["slug"] == "red"
-    by_filter = {"filter": {"title": "Green"}, "update": {"$set": {"score": 2}}, "upsert": True}
+    by_filter: dict[str, Any] = {
+        "filter": {"title": "Green"},
+        "update": {"$set": {"score": 2}},
+        "upsert": True,
+    }
     made = await shop.do(ANN, "update", "posts", **by_filter)
     assert (await shop.stored("posts"))[made["upsertedId"]]["slug"] == "green"
     await shop.do(ANN, "replace", "posts", id="p2", document={"title": "Two"}, upsert=True)
@@ -207,7 +211,7 @@ async def test_an_upsert_that_inserts_meets_it_and_one_that_updates_does_not(sho
     """
 )
 async def test_a_refusal_counts_only_for_what_an_upsert_comes_to_be(shop: Shop) -> None:
-    upsert = {"id": "p1", "update": {"$set": {"title": "a"}}, "upsert": True}
+    upsert: dict[str, Any] = {"id": "p1", "update": {"$set": {"title": "a"}}, "upsert": True}
     with pytest.raises(Problem) as caught:
         await shop.do(ANN, "update", "posts", **upsert)
     assert caught.value.public.name == "NO_SCORE"
@@ -215,6 +219,54 @@ async def test_a_refusal_counts_only_for_what_an_upsert_comes_to_be(shop: Shop) 
     await shop.insert("posts", {"_id": "p1", "title": "a", "score": 1}, actor=ANN)
     assert (await shop.do(ANN, "update", "posts", **upsert))["matched"] == 1
     assert (await shop.stored("posts"))["p1"]["edits"] == 1
+
+
+@shop(
+    """
+    @fn.before("database.posts.update")
+    async def closed(ctx, event):
+        raise fn.Error("CLOSED", status=423)
+    """
+)
+async def test_a_refusal_of_updates_lets_an_upsert_insert(shop: Shop) -> None:
+    by_id: dict[str, Any] = {"id": "p1", "update": {"$set": {"title": "a"}}, "upsert": True}
+    by_filter: dict[str, Any] = {
+        "filter": {"title": "b"},
+        "update": {"$set": {"score": 1}},
+        "upsert": True,
+    }
+    replace: dict[str, Any] = {"id": "p3", "document": {"title": "c"}, "upsert": True}
+    for verb, body in (("update", by_id), ("update", by_filter), ("replace", replace)):
+        assert (await shop.do(ANN, verb, "posts", **body))["upsertedId"]
+        with refused(Code.FUNCTION_FAILED) as again:
+            await shop.do(ANN, verb, "posts", **body)
+        assert (again.problem.public.name, again.problem.status) == ("CLOSED", 423)
+    stored = await shop.stored("posts")
+    assert sorted(one["title"] for one in stored.values()) == ["a", "b", "c"]
+    operation = {"collection": "posts", "verb": "update", **by_id}
+    await shop.transaction(ANN, {**operation, "id": "p4"})
+    with refused(Code.FUNCTION_FAILED):
+        await shop.transaction(ANN, {**operation, "id": "p5"}, operation)
+    assert sorted(await shop.stored("posts")) == sorted([*stored, "p4"])
+
+
+@shop(
+    """
+    @fn.before("database.posts.update")
+    async def counted(ctx, event):
+        if event.update is not None:
+            return {"update": {**event.update, "$inc": {"edits": 1}}}
+        event.document["edits"] = 1
+    """
+)
+async def test_what_is_made_of_an_update_is_not_in_what_an_upsert_inserts(shop: Shop) -> None:
+    by_id: dict[str, Any] = {"id": "p1", "update": {"$set": {"title": "a"}}, "upsert": True}
+    replace: dict[str, Any] = {"id": "p2", "document": {"title": "b"}, "upsert": True}
+    for verb, body in (("update", by_id), ("replace", replace)):
+        await shop.do(ANN, verb, "posts", **body)
+        assert "edits" not in (await shop.stored("posts"))[str(body["id"])]
+        await shop.do(ANN, verb, "posts", **body)
+        assert (await shop.stored("posts"))[str(body["id"])]["edits"] == 1
 
 
 @shop(SLUG)
