@@ -13,12 +13,12 @@ from baas.gateway.exchange import Answer, Exchange, Header
 _METHODS: Final[Header] = (b"access-control-allow-methods", b"GET, POST")
 _ALLOWED: Final[Header] = (
     b"access-control-allow-headers",
-    b"Authorization, Content-Type, Idempotency-Key, If-None-Match, Range, traceparent, "
-    b"X-Baas-As, X-Baas-Explain, X-Request-Id",
+    b"Authorization, Content-Digest, Content-MD5, Content-Type, Idempotency-Key, If-None-Match, "
+    b"If-Range, Range, traceparent, X-Baas-As, X-Baas-Explain, X-Request-Id",
 )
 _EXPOSED: Final[Header] = (
     b"access-control-expose-headers",
-    b"ETag, Retry-After, X-Request-Id",
+    b"Accept-Ranges, Content-Disposition, Content-Range, ETag, Retry-After, X-Request-Id",
 )
 _MAX_AGE: Final[Header] = (b"access-control-max-age", b"86400")
 _VARY: Final[Header] = (b"vary", b"Origin")

@@ -11,8 +11,10 @@ import secrets
 import socket
 import subprocess
 import warnings
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
+from hashlib import md5
 from pathlib import Path
 from time import monotonic
 from typing import Any, Final
@@ -65,6 +67,26 @@ class Server(msgspec.Struct, frozen=True):
         settings = self.settings(**more)
         names = ("engine", "s3_endpoint", "s3_access_key", "s3_secret_key", "s3_bucket", *more)
         return {f"BAAS_STORAGE__{name.upper()}": str(getattr(settings, name)) for name in names}
+
+
+def open_to_pages(server: Server, bucket: str) -> None:
+    """A CORS rule on the bucket, as docs/storage.md asks for where pages use links to the store.
+    MinIO has none and lets every origin."""
+    from minio.error import S3Error
+
+    rule = (
+        b"<CORSConfiguration><CORSRule><AllowedOrigin>*</AllowedOrigin>"
+        b"<AllowedMethod>GET</AllowedMethod><AllowedMethod>POST</AllowedMethod>"
+        b"<AllowedHeader>*</AllowedHeader></CORSRule></CORSConfiguration>"
+    )
+    headers = {"Content-MD5": b64encode(md5(rule, usedforsecurity=False).digest()).decode()}
+    try:
+        server.client()._execute(
+            "PUT", bucket, body=rule, headers=headers, query_params={"cors": ""}
+        )
+    except S3Error as fault:
+        if fault.code != "NotImplemented":
+            raise
 
 
 def server_names() -> list[str]:
