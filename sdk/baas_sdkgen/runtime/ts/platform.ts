@@ -90,6 +90,8 @@ export interface Platform {
     get(key: string): string | null
     set(key: string, value: string): void
     remove(key: string): void
+    /** Calls back where somebody else (another tab) has changed a key. */
+    onChange?(call: (key: string | null) => void): void
   }
   /** The platform's own sign-in, as far as it has one: the code for `sign-in/...`. */
   login?(): Promise<{ method: string; code: string }>

@@ -64,6 +64,10 @@ export class Auth implements TokenSource {
     this.bare = new Http(http.platform, http.base, http.timeout, http.retries)
     this.kept = this.load()
     http.tokens = this
+    const { storage } = http.platform
+    if (storage.onChange) {
+      storage.onChange((changed) => void ((changed === key || changed === null) && this.adopt()))
+    }
   }
 
   /** Who is signed in on this device, as last heard; null for nobody. */
@@ -204,15 +208,19 @@ export class Auth implements TokenSource {
   /** Once for however many ask. */
   private refresh(): Promise<string | null> {
     if (this.refreshing === null) {
-      this.refreshing = this.trade().finally(() => {
+      const refused = (this.kept as Kept).accessToken
+      this.refreshing = this.trade(refused).finally(() => {
         this.refreshing = null
       })
     }
     return this.refreshing
   }
 
-  private async trade(): Promise<string | null> {
-    const kept = this.kept as Kept
+  private async trade(refused: string): Promise<string | null> {
+    this.adopt()
+    const { kept } = this
+    if (kept === null) return null
+    if (kept.accessToken !== refused && kept.expires - EARLY > Date.now()) return kept.accessToken
     try {
       // An old token yields the same successor again until that is used: safe to repeat.
       const body = { refreshToken: kept.refreshToken }
@@ -257,11 +265,28 @@ export class Auth implements TokenSource {
   }
 
   private keep(kept: Kept | null): void {
+    const { storage } = this.http.platform
+    try {
+      if (kept === null) storage.remove(this.key)
+      else storage.set(this.key, JSON.stringify(kept))
+    } catch {
+      // The device is full: the session lasts as long as the app does.
+    }
+    this.become(kept)
+  }
+
+  /** Takes over what another tab has stored: its refreshed tokens, which make ours too old to use a
+   * second time, somebody else who signed in, or nobody. */
+  private adopt(): void {
+    if (this.http.platform.storage.onChange === undefined) return
+    const stored = this.load()
+    const [theirs, ours] = [stored && stored.refreshToken, this.kept && this.kept.refreshToken]
+    if (theirs !== ours) this.become(stored)
+  }
+
+  private become(kept: Kept | null): void {
     const before = this.kept
     this.kept = kept
-    const { storage } = this.http.platform
-    if (kept === null) storage.remove(this.key)
-    else storage.set(this.key, JSON.stringify(kept))
     if ((before && before.accessToken) !== (kept && kept.accessToken)) {
       this.tokenListeners.forEach((listener) => listener())
     }
