@@ -22,6 +22,7 @@ from baas.errors import ConfigurationError
 from baas.schema.values import date_from_ms
 from baas.secret import FILE_NAME as SECRET
 from baas.secret import check_strength
+from baas.wholefile import whole_file
 
 FORMAT: Final = 1
 ABOUT: Final = "backup.json"
@@ -40,8 +41,6 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
 
 def write_backup(folder: Path, app: str, target: Path) -> None:
     """Copies the data folder of a live or a resting app to `target`, all or nothing."""
-    from baas.cli.common import whole_file
-
     about = About(
         format=FORMAT, version=__version__, app=app, time=date_from_ms(SystemClock().now_ms())
     )

@@ -1,4 +1,4 @@
-"""`baas data export | import`: documents as JSON Lines."""
+"""`baas data export | import | verify`: documents as JSON Lines, or all that an app keeps."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from typing import IO
 
 import click
 
-from baas.cli.common import data_folder, data_option, load_app_settings, open_store, whole_file
+from baas.cli.common import data_folder, data_option, load_app_settings, open_store
+from baas.cli.everything import export_everything, import_everything, verify_everything
 from baas.cli.jsonlines import Lines, Progress, export_collection, import_lines
 from baas.errors import ConfigurationError
 from baas.ids import is_collection_name
@@ -19,14 +20,15 @@ from baas.ports.documents import resolve
 from baas.rules.load import load_rules
 from baas.schema.model import CollectionSpec
 from baas.settings import Settings
+from baas.wholefile import whole_file
 
 
 @click.group()
 def data() -> None:
-    """Export and import documents as JSON Lines.
+    """Export and import documents as JSON Lines, or all that the app keeps.
 
-    Both work beside a running gateway. Users, keys and the like are not documents of the app and
-    travel with `baas backup` alone.
+    Documents go in and out beside a running gateway. With --everything users, keys, files, calls
+    that wait and versions of functions go along; the gateway must rest meanwhile.
     """
 
 
@@ -38,15 +40,26 @@ def data() -> None:
     type=click.Path(path_type=Path),
     help="A file for one collection, a folder for several; standard output unless given.",
 )
+@click.option("--everything", is_flag=True, help="All that the app keeps, into a new folder.")
 @data_option
-def export_documents(collections: tuple[str, ...], output: Path | None, data: Path | None) -> None:
+def export_documents(
+    collections: tuple[str, ...], output: Path | None, everything: bool, data: Path | None
+) -> None:
     """Write documents, one per line, in the order of _id.
 
     All collections unless some are named. Each collection is as of one moment. To a folder, every
     collection becomes a file COLLECTION.jsonl; to standard output only one can be written.
+
+    --everything -o DIR writes all that the app keeps, with digests, while no gateway runs. After a
+    fault the same command goes on with what is not there yet.
     """
     settings = load_app_settings(Path.cwd(), data)
-    asyncio.run(_export(settings, collections, output))
+    if not everything:
+        asyncio.run(_export(settings, collections, output))
+    elif collections or output is None:
+        raise click.UsageError("--everything takes no collections, and a folder with -o DIR")
+    else:
+        asyncio.run(export_everything(settings, output))
 
 
 @data.command("import")
@@ -55,25 +68,55 @@ def export_documents(collections: tuple[str, ...], output: Path | None, data: Pa
     nargs=-1,
     required=True,
     metavar="FILE...",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=click.Path(exists=True, path_type=Path),
 )
 @click.option("--collection", help="Where the documents go; the file's name unless given.")
 @click.option("--replace", is_flag=True, help="Replace documents that are there already.")
+@click.option("--everything", is_flag=True, help="FILE is the folder of an export of everything.")
 @data_option
 def import_documents(
-    files: tuple[Path, ...], collection: str | None, replace: bool, data: Path | None
+    files: tuple[Path, ...],
+    collection: str | None,
+    replace: bool,
+    everything: bool,
+    data: Path | None,
 ) -> None:
     """Read documents, one per line, into a collection.
 
     Lines are checked as every write is: form, schema, defaults, unique indexes. They are written in
     groups of 500; a group is written wholly or not at all. The first bad line stops the import and
     is named as FILE:LINE, with how many lines before it are in.
+
+    --everything DIR takes an export of everything into a new app, as it is, and compares digests.
+    After a fault the same command goes on.
     """
     settings = load_app_settings(Path.cwd(), data)
+    if everything:
+        if len(files) > 1 or collection or replace:
+            raise click.UsageError("--everything takes one folder and nothing else")
+        asyncio.run(import_everything(settings, files[0]))
+        return
     for file in files:
+        if file.is_dir():
+            raise click.UsageError(f"{file} is a folder; --everything takes one")
         target = collection or file.name.partition(".")[0]
         _check_name(target)
         asyncio.run(_import(settings, file, target, replace))
+
+
+@data.command("verify")
+@click.argument(
+    "folder", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path)
+)
+@click.option("--app", is_flag=True, help="Compare it with what the app keeps now, too.")
+@data_option
+def verify_export(folder: Path, app: bool, data: Path | None) -> None:
+    """Read an export of everything to its last byte and compare it with its digests.
+
+    With --app the app's own data is read as well, while no gateway runs.
+    """
+    settings = load_app_settings(Path.cwd(), data)
+    asyncio.run(verify_everything(settings, folder, app))
 
 
 def _check_name(collection: str) -> None:

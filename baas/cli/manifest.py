@@ -8,11 +8,12 @@ import click
 import msgspec
 
 from baas.cli.callables import loaded_functions
-from baas.cli.common import load_app_settings, whole_file
+from baas.cli.common import load_app_settings
 from baas.manifest import Manifest, build_manifest
 from baas.rules.channelsfile import load_channel_rules
 from baas.rules.load import load_rules
 from baas.rules.storagefile import load_storage_rules
+from baas.wholefile import whole_file
 
 
 def app_manifest(app: Path) -> Manifest:

@@ -1,0 +1,1 @@
+"""Everything that an app keeps, from one engine to another or to a folder of plain files."""
