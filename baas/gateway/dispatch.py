@@ -186,6 +186,11 @@ class Edge:
         except ClientGone:
             raise
         except Exception as fault:
+            if exchange.is_answered:
+                # Frameworks answer a failure themselves and raise it to be logged. To raise it
+                # further would end a connection that the next request may be on already.
+                log.exception("it failed after its answer")
+                return None
             if exchange.status:  # the head has left: all that can be done is to break off
                 log.exception("an answer broke off")
                 raise
@@ -287,6 +292,8 @@ class Edge:
                     message["body"] = b""
                 exchange.size += len(message.get("body", b""))
             await send(message)
+            if message["type"] == "http.response.body" and not message.get("more_body"):
+                exchange.is_answered = True
 
         return wrapped
 

@@ -86,7 +86,8 @@ class Exchange:
     """`headers` by lower-case name, the last of each; `raw_headers` all of them in order.
 
     `route` names the route table's entry once it is known; `status`, `size` and `error` are set
-    as the answer leaves. `started` is in seconds of `perf_counter`.
+    as the answer leaves, `is_answered` once all of one that others made has left. `started` is in
+    seconds of `perf_counter`.
     """
 
     __slots__ = (
@@ -95,6 +96,7 @@ class Exchange:
         "headers",
         "id",
         "ip",
+        "is_answered",
         "method",
         "path",
         "raw_headers",
@@ -115,6 +117,7 @@ class Exchange:
         self.route = "unknown"
         self.status = 0
         self.size = 0
+        self.is_answered = False
         self.error: str | None = None
         self.actor: Actor | None = None
         self.trace: str | None = None
