@@ -73,6 +73,9 @@ class _Job:
             # Refused whether or not a document comes to need it.
             self._masks(name)
         masks = self._masks(self._call.collection)
+        if pipeline.text_search is not None:
+            paths = self._context.guard.text_paths(self._call.collection)
+            pipeline = pipeline.with_text_index(paths)
         leading = pipeline.leading(lambda paths: not masks.touches(paths))
         if not leading.rest:
             return await self._plain(leading)

@@ -79,7 +79,9 @@ def binding_of(
 ) -> bytes:
     """What a cursor is bound to, as a digest. `rule` names the rules in force; `filter` is the
     client's own, so that a date relative to now does not change it between pages."""
-    keys = [[*key.path, key.descending] for key in sort]
+    keys = [
+        [*key.path, key.descending] if key.near is None else [*key.path, "near"] for key in sort
+    ]
     caller = [actor.uid, actor.key, actor.trusted]
     parts = msgspec.json.encode([caller, collection, rule, filter, keys], order="sorted")
     return sha256(parts).digest()

@@ -20,6 +20,7 @@ from baas.errors import Code, FieldError, Problem, invalid, not_found
 from baas.guard import Masks, ReadDecision
 from baas.ports.documents import DocumentReader, Find, LookupNeeded, Lookups, MaybeAwaitable
 from baas.query.ast import ALWAYS, BY_ID, Filter, Projection, Sort
+from baas.query.near import default_sort
 from baas.query.order import sort_values
 from baas.query.parse import parse_filter, parse_projection, parse_sort
 from baas.query.project import project
@@ -69,7 +70,8 @@ def read_query(context: Context, call: Call, body: FindBody) -> Query:
         raise Problem(Code.LIMIT_EXCEEDED, f"limit: {message}", errors=(fault,))
     if body.after is not None and body.skip:
         raise invalid("skip", "goes with no cursor: `after` says where to go on")
-    sort = BY_ID if body.sort is None else parse_sort(body.sort)
+    filter = client_filter(context, call, body.filter)
+    sort = default_sort(filter) if body.sort is None else parse_sort(body.sort)
 
     def binding() -> bytes:
         rule = context.collection(call.collection).read_rule
@@ -79,7 +81,7 @@ def read_query(context: Context, call: Call, body: FindBody) -> Query:
     if body.after is not None:
         after = context.cursors.open(body.after, binding(), keys=len(sort))
     return Query(
-        filter=client_filter(context, call, body.filter),
+        filter=filter,
         sort=sort,
         limit=limit,
         skip=body.skip,
@@ -92,7 +94,8 @@ def read_query(context: Context, call: Call, body: FindBody) -> Query:
 def client_filter(context: Context, call: Call, raw: dict[str, Value]) -> Filter:
     if not raw:
         return ALWAYS
-    return parse_filter(raw, context.query_limits, now_ms=call.now_ms, uid=call.actor.uid)
+    limits, uid = context.query_limits, call.actor.uid
+    return parse_filter(raw, limits, now_ms=call.now_ms, uid=uid, whole=True)
 
 
 def decide(context: Context, call: Call, query: Query, lookups: Lookups) -> ReadDecision:

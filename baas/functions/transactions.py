@@ -18,8 +18,10 @@ from baas.database.etag import etag_of
 from baas.errors import Code, Problem, invalid, not_found
 from baas.functions.values import from_wire
 from baas.ids import new_id
+from baas.query.ast import ALWAYS, Filter
 from baas.query.evaluate import matches
 from baas.query.limits import QueryLimits
+from baas.query.near import default_sort, text_search_of
 from baas.query.order import sort_documents
 from baas.query.parse import parse_filter, parse_projection, parse_sort
 from baas.query.project import project
@@ -147,8 +149,8 @@ class Transaction:
             raise invalid("after", "does not go on after a write in the same transaction")
         skip, limit = body.get("skip", 0), body.get("limit", 100)
         stored = await self._all(collection, body, skip + limit + 1 + len(changed))
-        filter = parse_filter(body.get("filter", {}), _LIMITS, now_ms=_now_ms())
-        sort = parse_sort(body["sort"]) if "sort" in body else parse_sort({"_id": 1})
+        filter = _client_filter(body.get("filter", {}))
+        sort = parse_sort(body["sort"]) if "sort" in body else default_sort(filter)
         seen = [one for one in stored if one["_id"] not in changed]
         seen += [one for one in changed.values() if one is not None and matches(filter, one)]
         page = sort_documents(seen, sort)[skip : skip + limit]
@@ -173,8 +175,9 @@ class Transaction:
     async def _count(self, collection: str, body: dict[str, Any]) -> Any:
         raw = body.get("filter", {})
         total = (await self._read("count", collection, {"filter": raw}))["total"]
-        filter = parse_filter(raw, _LIMITS, now_ms=_now_ms())
-        for id, document in self._changed_in(collection).items():
+        changed = self._changed_in(collection)
+        filter = _client_filter(raw) if changed else ALWAYS
+        for id, document in changed.items():
             was = {"filter": {"$and": [raw, {"_id": id}]}}
             total -= (await self._read("count", collection, was))["total"]
             total += document is not None and matches(filter, document)
@@ -291,6 +294,16 @@ _VERBS: Final[dict[str, Callable[[Transaction, str, dict[str, Any]], Awaitable[A
 def _projected(document: Document, fields: Any) -> Document:
     projection = None if fields is None else parse_projection(fields)
     return document if projection is None else project(document, projection)
+
+
+def _client_filter(raw: Any) -> Filter:
+    """To be asked of documents that only this transaction knows, so of no index."""
+    filter = parse_filter(raw, _LIMITS, now_ms=_now_ms(), whole=True)
+    if text_search_of(filter) is not None:
+        raise Problem(
+            Code.NOT_SUPPORTED, "filter.$text: a search does not see the writes of its transaction"
+        )
+    return filter
 
 
 def _now_ms() -> int:

@@ -97,6 +97,11 @@ class Guard(Protocol):
 
     def rules_of(self, collection: str) -> CollectionRules | None: ...
 
+    def text_paths(self, collection: str) -> tuple[Path, ...]:
+        """The fields of its text index; INVALID_ARGUMENT where none is declared. To be asked once
+        the caller is known to be allowed to read."""
+        ...
+
     def read(
         self,
         operation: Operation,
@@ -112,6 +117,9 @@ class Guard(Protocol):
         collection no file names, in mode `reject` for a query that does not imply the rule (naming
         the missing condition), and for a masked field in `filter` or `sort`. May raise
         LookupNeeded (`get()` of another document): fetch it and ask again.
+
+        A `$text` in `filter` is asked of the text index's fields, in the answer's `filter`; those
+        are judged by masks as any field that a filter names.
 
         `by_id` says that one document is asked for by its id: mode `reject` then decides on the
         document. For AGGREGATE, `filter` is the pipeline's leading `$match`; it is part of the

@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Any, Final
 
-from baas.errors import denied, not_found
+from baas.errors import denied, invalid, not_found
 from baas.guard.contract import Masks, ReadDecision, RequestFacts, WriteDecision
 from baas.guard.plans import REFUSAL, ReadPlan, WritePlan
 from baas.ports.documents import Lookups
 from baas.query import expr as e
 from baas.query.ast import ALWAYS, Filter, Sort, both
 from baas.query.conditions import Instant
+from baas.query.near import text_search_of, with_text_index
 from baas.rules.masks import NO_MASKS
 from baas.rules.model import CollectionRules, Operation, RuleBook
 from baas.rules.residual import Known
 from baas.schema.actor import Actor
-from baas.schema.values import Document
+from baas.schema.values import Document, Path
 
 #: Reduced rules kept: one per collection, operation and kind of caller in use.
 _CACHE_SIZE: Final = 10_000
@@ -57,8 +58,9 @@ class RuleGuard:
         by_id: bool = False,
     ) -> ReadDecision:
         if actor.trusted:
-            return ReadDecision(filter, ALWAYS, NO_MASKS)
+            return ReadDecision(self._whole(filter, collection), ALWAYS, NO_MASKS)
         plan = self._state.read_plan(operation, collection, actor, request, lookups)
+        filter = self._whole(filter, collection)
         if plan.simple:
             if filter is ALWAYS:
                 return plan.decision
@@ -76,9 +78,24 @@ class RuleGuard:
         by_id: bool = False,
     ) -> WriteDecision:
         if actor.trusted:
-            return TrustedWrite(filter)
+            return TrustedWrite(self._whole(filter, collection))
         plan = self._state.write_plan(operation, collection, actor, request, lookups)
-        return plan.decide(actor, filter, by_id)
+        return plan.decide(actor, self._whole(filter, collection), by_id)
+
+    def _whole(self, filter: Filter, collection: str) -> Filter:
+        """The filter with the fields that its `$text` looks at. After the rule was asked, so that
+        nobody learns of indexes who may not read; before masks, which judge those fields."""
+        if filter is ALWAYS or (search := text_search_of(filter)) is None or search.paths:
+            return filter
+        return with_text_index(filter, self.text_paths(collection))
+
+    def text_paths(self, collection: str) -> tuple[Path, ...]:
+        rules = self.rules_of(collection)
+        for index in () if rules is None else rules.spec.indexes:
+            if index.kind == "text":
+                return tuple(key.path for key in index.keys)
+        message = f"{collection} has no text index; declare one in its rule file under `indexes`"
+        raise invalid("filter.$text", f"{message}: `- text: [title, body]`")
 
 
 class TrustedWrite:

@@ -14,11 +14,12 @@ Values inside are in the kit's value model (`baas.schema.values`); dates are can
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import msgspec
 
 from baas.query.expr import Expr
+from baas.query.geo import Near, Region
 from baas.schema.values import Path, Value
 
 
@@ -62,9 +63,15 @@ class Where(Node, frozen=True):
 
 
 class TextSearch(Node, frozen=True):
-    """`$text`: words of the collection's text index."""
+    """`$text`: the texts at `paths` have one of the needles `some` (where there are any), `every`
+    one of those and `none` of the last; without `some` and `every` nothing is found. Needles are of
+    `baas.query.text`. `paths` are the text index's; none yet until the guard has filled them in.
+    """
 
-    search: str
+    some: tuple[str, ...]
+    every: tuple[str, ...] = ()
+    none: tuple[str, ...] = ()
+    paths: tuple[Path, ...] = ()
 
 
 class Eq(Node, frozen=True):
@@ -133,12 +140,9 @@ class ElemTest(Node, frozen=True):
 
 
 class Geo(Node, frozen=True):
-    """A GeoJSON value against `geometry`; evaluated from issue Push on."""
+    """A GeoJSON geometry of which `region` holds (`baas.query.geo`)."""
 
-    op: Literal["near", "nearSphere", "geoWithin", "geoIntersects"]
-    geometry: Any
-    min_distance: float | None = None
-    max_distance: float | None = None
+    region: Region
 
 
 class AllOf(Node, frozen=True):
@@ -177,8 +181,11 @@ def _conjuncts(item: Filter) -> tuple[Filter, ...]:
 
 
 class SortKey(msgspec.Struct, frozen=True):
+    """`near`: not by the value at `path`, but by the distance of what lies there."""
+
     path: Path
     descending: bool = False
+    near: Near | None = None
 
 
 #: Always ends with a key on `_id`, so that the order is total.

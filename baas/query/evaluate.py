@@ -34,8 +34,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, Final, TypeAlias
 
-from baas.errors import Code, Problem
-from baas.query import ast
+from baas.query import ast, geo, text
 from baas.query.conditions import Env, satisfied
 from baas.query.patterns import compile_pattern
 from baas.schema.values import DATE, MISSING, Document, Kind, Path, Value, compare, is_date, kind_of
@@ -57,7 +56,7 @@ def matches(filter: ast.Filter, document: Document, lookups: Any = None) -> bool
     """Whether `document` satisfies `filter`.
 
     `lookups` (`ports.documents.Lookups`) is needed only where a rule's `Where` node reads another
-    document, and may raise LookupNeeded. `$text` raises NOT_SUPPORTED.
+    document, and may raise LookupNeeded.
     """
     return _NODES[type(filter)](filter, document, lookups)
 
@@ -87,7 +86,14 @@ def _where(node: ast.Where, document: Document, lookups: Any) -> bool:
 
 
 def _text(node: ast.TextSearch, document: Document, lookups: Any) -> bool:
-    raise Problem(Code.NOT_SUPPORTED, "$text is not supported yet.")
+    if not node.some and not node.every:
+        return False
+    return text.holds(texts_of(document, node.paths), node.some, node.every, node.none)
+
+
+def texts_of(document: Document, paths: tuple[Path, ...]) -> list[str]:
+    """The strings that are candidates of these paths."""
+    return [value for path in paths for value in candidates(document, path) if type(value) is str]
 
 
 def _field(node: ast.Field, document: Document, lookups: Any) -> bool:
@@ -261,7 +267,7 @@ def _not_test(test: ast.NotTest, value: Value) -> bool:
 
 
 def _geo(test: ast.Geo, value: Value) -> bool:
-    raise Problem(Code.NOT_SUPPORTED, f"${test.op} is not supported yet.")
+    return geo.holds(test.region, value)
 
 
 _Node: TypeAlias = Callable[[Any, Document, Any], bool]

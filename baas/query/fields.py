@@ -41,6 +41,9 @@ def _paths(node: ast.Filter, above: Path) -> Iterator[Path]:
         yield from _paths(node.item, above)
     elif isinstance(node, ast.Where):
         yield from paths_in_expression(node.expr)
+    elif isinstance(node, ast.TextSearch):
+        # Whose fields are not known yet may look at any of them.
+        yield from node.paths or ((),)
 
 
 def _paths_in_test(test: ast.Condition, path: Path) -> Iterator[Path]:

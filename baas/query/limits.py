@@ -22,6 +22,11 @@ MAX_PROJECTION_PATHS: Final = 500
 MAX_PATH_DEPTH: Final = 20
 #: Characters of one dotted path: every component at its longest, and the dots.
 MAX_PATH_LENGTH: Final = MAX_PATH_DEPTH * (MAX_NAME_LENGTH + 1)
+#: Characters of one `$text` search, and words and phrases in it.
+MAX_SEARCH_LENGTH: Final = 500
+MAX_SEARCH_TERMS: Final = 32
+#: Positions of the geometry of one geographic condition.
+MAX_GEO_POSITIONS: Final = 500
 #: All lists of one filter together may hold this many times `list_items`.
 LISTS_PER_FILTER: Final = 10
 

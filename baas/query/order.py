@@ -8,7 +8,8 @@ A key's *sort value* is found by following its path:
 - An array at the end of the path stands for its elements (one level); an empty array, at the end
   or on the way, for null.
 
-Of several values the least counts ascending and the greatest descending. Sort values are JSON, so
+Of several values the least counts ascending and the greatest descending. A key with `near` has the
+least distance in metres for its sort value. Sort values are JSON, so
 they travel in cursors; `schema.values.compare` of them, key by key, is the order exactly.
 """
 
@@ -19,7 +20,8 @@ from functools import partial
 from typing import Any, Final, TypeAlias
 
 from baas.query.ast import Sort, SortKey
-from baas.query.evaluate import array_position
+from baas.query.evaluate import array_position, candidates
+from baas.query.geo import Near, distance
 from baas.schema.values import DATE, Document, Kind, Path, Value, compare, kind_of
 
 _Key: TypeAlias = tuple[Any, ...]
@@ -32,6 +34,8 @@ def sort_values(document: Document, sort: Sort) -> tuple[Value, ...]:
 
 def sort_value(document: Document, key: SortKey) -> Value:
     path = key.path
+    if key.near is not None:
+        return _distance(document, path, key.near)
     if len(path) == 1:
         value = document.get(path[0])
         if type(value) is not list:
@@ -40,6 +44,12 @@ def sort_value(document: Document, key: SortKey) -> Value:
     if len(values) == 1:
         return values[0]
     return max(values, key=order_key) if key.descending else min(values, key=order_key)
+
+
+def _distance(document: Document, path: Path, near: Near) -> Value:
+    """Metres to the nearest geometry that the condition holds of; null where there is none."""
+    metres = (distance(near, value) for value in candidates(document, path))
+    return min((found for found in metres if found is not None), default=None)
 
 
 def compare_sort_values(left: tuple[Value, ...], right: tuple[Value, ...], sort: Sort) -> int:

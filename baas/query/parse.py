@@ -1,8 +1,8 @@
 """Client JSON becomes filters, sorts and projections: an allow-list, and limits.
 
 Nothing that is not named here gets past: an unknown operator is INVALID_ARGUMENT with its name,
-a limit LIMIT_EXCEEDED, and what a later issue brings NOT_SUPPORTED, each with the dotted path of
-the fault in the body. The input is never modified.
+a limit LIMIT_EXCEEDED, each with the dotted path of the fault in the body. The input is never
+modified.
 
 The strings `{openid}` and `{uid}`, alone as a value, stand for the caller. With no caller, a
 condition on such a value is one that nothing can pass (`In(())`): nobody's documents are not
@@ -14,11 +14,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, Literal, TypeAlias, cast
 
-from baas.errors import Code, FieldError, Problem, invalid
+from baas.errors import Problem, invalid
 from baas.query import ast
 from baas.query.hint import unknown
 from baas.query.limits import QueryLimits
+from baas.query.near import near_of
 from baas.query.operands import NoCaller, OperandReader, parse_regex, whole_number
+from baas.query.parse_geo import read_intersects, read_near, read_within
+from baas.query.parse_text import read_text
 from baas.query.parse_view import parse_projection, parse_sort
 from baas.query.paths import parse_path
 from baas.schema.admit import shown
@@ -56,19 +59,33 @@ def parse_filter(
     now_ms: int,
     uid: str | None = None,
     path: str = "filter",
+    whole: bool = False,
 ) -> ast.Filter:
     """The filter that `raw`, decoded client JSON, says. `{}` is ALWAYS.
 
     `now_ms` is server time for dates given as an offset; `uid` replaces `{uid}` and `{openid}`;
-    `path` is where `raw` stands in the body, for messages.
+    `path` is where `raw` stands in the body, for messages. `whole`: this is a query of its own on
+    stored documents, so it may hold one `$text` and one `$near`.
     """
-    return _FilterParser(limits, now_ms, uid).document(raw, path, 1)
+    parser = _FilterParser(limits, now_ms, uid, whole)
+    found = parser.document(raw, path, 1)
+    if parser.near_at and near_of(found) is None:
+        raise invalid(parser.near_at, "stands under no $or, $nor, $not or $elemMatch")
+    return found
 
 
 class _FilterParser(OperandReader):
     """The grammar of filters, one method per operator."""
 
-    __slots__ = ()
+    __slots__ = ("elements", "near_at", "text_at", "whole")
+
+    def __init__(self, limits: QueryLimits, now_ms: int, uid: str | None, whole: bool) -> None:
+        super().__init__(limits, now_ms, uid)
+        self.whole = whole
+        self.near_at = ""
+        self.text_at = ""
+        #: How many `$elemMatch` are open.
+        self.elements = 0
 
     # -- structure ----------------------------------------------------------------------------
 
@@ -88,6 +105,8 @@ class _FilterParser(OperandReader):
         return _conjunction(items)
 
     def logical(self, name: str, raw: object, path: str, depth: int) -> ast.Filter:
+        if name == "$text":
+            return self.text(raw, f"{path}.{name}")
         combine = _LOGICAL.get(name)
         if combine is None:
             raise _refused_at_top(name, path)
@@ -98,6 +117,20 @@ class _FilterParser(OperandReader):
             for position, item in enumerate(self.list_of(raw, path, least=1))
         )
         return combine(items)
+
+    def text(self, raw: object, where: str) -> ast.Filter:
+        if self.elements:
+            raise invalid(where, "is about documents: it cannot stand under $elemMatch")
+        self.check_whole(where, self.text_at)
+        self.text_at = where
+        self.spend(where)
+        return read_text(raw, where)
+
+    def check_whole(self, where: str, earlier: str) -> None:
+        if not self.whole:
+            raise invalid(where, "goes into a query's own filter, or a pipeline's first $match")
+        if earlier:
+            raise invalid(where, f"one is enough, and there is {earlier}")
 
     def field(self, path: Path, raw: object, where: str, depth: int, out: list[ast.Filter]) -> None:
         """Appends the conditions of one `path: raw` pair."""
@@ -228,9 +261,24 @@ class _FilterParser(OperandReader):
             raise invalid(where, "$elemMatch takes an object")
         self.check_depth(where, depth + 1)
         of_fields = not raw or any(name in _LOGICAL for name in raw)
+        self.elements += 1
         if of_fields or not is_operators(raw, where):
-            return ast.ElemMatch(self.document(raw, where, depth + 1))
-        return ast.ElemTest(_all_of(self.conditions(raw, where, depth + 1)))
+            found: ast.Test = ast.ElemMatch(self.document(raw, where, depth + 1))
+        else:
+            found = ast.ElemTest(_all_of(self.conditions(raw, where, depth + 1)))
+        self.elements -= 1
+        return found
+
+    def near(self, raw: object, where: str, depth: int) -> ast.Test:
+        self.check_whole(where, self.near_at)
+        self.near_at = where
+        return ast.Geo(read_near(raw, where))
+
+    def geo_within(self, raw: object, where: str, depth: int) -> ast.Test:
+        return ast.Geo(read_within(raw, where))
+
+    def geo_intersects(self, raw: object, where: str, depth: int) -> ast.Test:
+        return ast.Geo(read_intersects(raw, where))
 
 
 def is_operators(raw: dict[str, Any], where: str) -> bool:
@@ -278,28 +326,21 @@ def _on_field(path: Path, condition: ast.Condition) -> ast.Filter:
 def _refused(name: object, where: str) -> Problem:
     """For an operator under a field that is not (or not yet) one."""
     short = shown(name)
-    if type(name) is str and name in _LATER:
-        return _not_yet(where, name)
-    if type(name) is str and name in _LOGICAL:
+    if name == "$text" or (type(name) is str and name in _LOGICAL):
         return invalid(where, f"{name} stands beside field names, not under one")
+    if name in ("$maxDistance", "$minDistance"):
+        return invalid(where, f"{name} stands inside $near, beside $geometry")
     if name == "$options":
         return invalid(where, "$options needs a $regex beside it")
     return invalid(where, unknown("operator", short.strip("'\""), (*_OPERATORS, "$regex")))
 
 
 def _refused_at_top(name: str, where: str) -> Problem:
-    if name in _LATER:
-        return _not_yet(where, name)
     if name == "$not":
         return invalid(where, "$not stands under a field name; use $nor here")
     if name in _OPERATORS or name in ("$regex", "$options"):
         return invalid(where, f"{name} stands under a field name")
-    return invalid(where, unknown("operator", shown(name).strip("'\""), _LOGICAL))
-
-
-def _not_yet(where: str, name: str) -> Problem:
-    spot, message = f"{where}.{name}", f"{name} is not supported yet"
-    return Problem(Code.NOT_SUPPORTED, f"{spot}: {message}", errors=(FieldError(spot, message),))
+    return invalid(where, unknown("operator", shown(name).strip("'\""), (*_LOGICAL, "$text")))
 
 
 def _type_fault(name: object) -> str:
@@ -330,9 +371,8 @@ _OPERATORS: Final[dict[str, _Read]] = {
     "$not": _FilterParser.negated,
     "$all": _FilterParser.all_of,
     "$elemMatch": _FilterParser.elem_match,
+    "$near": _FilterParser.near,
+    "$nearSphere": _FilterParser.near,
+    "$geoWithin": _FilterParser.geo_within,
+    "$geoIntersects": _FilterParser.geo_intersects,
 }
-#: In the protocol, served from a later issue on.
-_LATER: Final = frozenset(
-    {"$text", "$near", "$nearSphere", "$geoWithin", "$geoIntersects"}
-    | {"$maxDistance", "$minDistance"}
-)

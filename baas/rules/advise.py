@@ -110,7 +110,7 @@ def advise_read(rule: Rule, spec: CollectionSpec) -> Iterator[str]:
     """What makes lists under this read rule slow."""
     if looks_up_by_document(rule.expr):
         yield "a get() that depends on doc runs for every document looked at; no index serves it"
-    served = {index.keys[0].path for index in spec.indexes} | {("_id",)}
+    served = {index.keys[0].path for index in spec.indexes if index.kind == "plain"} | {("_id",)}
     for fields in _unserved(rule.expr, served):
         names = " or ".join(sorted(".".join(path) for path in fields))
         yield f"the read rule filters by {names}, which no index begins with"

@@ -11,8 +11,11 @@ from baas.schema.validate import SchemaValidator
 from baas.schema.values import Path
 from baas.yamlfile import Step, YamlFile
 
-_INDEX_KEYS: Final = ("fields", "unique", "name", "kind")
+_INDEX_KEYS: Final = ("fields", "unique", "name", "kind", "text", "geo")
 _KINDS: Final = ("plain", "text", "geo")
+_INDEX_FORMS: Final = (
+    "a list of fields, {fields: [...], unique: true}, {text: [...]} or {geo: field}"
+)
 _MAX_INDEXES: Final = 64
 _MAX_INDEX_FIELDS: Final = 8
 
@@ -181,6 +184,9 @@ def _read_indexes(value: Any, yaml: YamlFile) -> tuple[IndexSpec, ...]:
     out: list[IndexSpec] = []
     for position, item in enumerate(value):
         spec = _read_index(item, yaml, ("indexes", position))
+        if spec.kind == "text" and any(other.kind == "text" for other in out):
+            message = "a collection has one text index; name all its fields there"
+            raise yaml.error(message, "indexes", position)
         if any(other.name == spec.name for other in out):
             raise yaml.error(f"the index '{spec.name}' is here twice", "indexes", position)
         out.append(spec)
@@ -191,9 +197,9 @@ def _read_index(item: Any, yaml: YamlFile, at: tuple[Step, ...]) -> IndexSpec:
     if isinstance(item, (str, list)):
         item, inner = {"fields": item}, at
     elif isinstance(item, dict):
-        inner = (*at, "fields")
+        item, inner = _written_out(item, yaml, at)
     else:
-        raise yaml.error("an index is a list of fields or {fields: [...], unique: true}", *at)
+        raise yaml.error(f"an index is {_INDEX_FORMS}", *at)
     for key in item:
         if key not in _INDEX_KEYS:
             raise yaml.error(f"unknown key '{key}'{closest(key, _INDEX_KEYS)}", *at, key, key=True)
@@ -203,10 +209,37 @@ def _read_index(item: Any, yaml: YamlFile, at: tuple[Step, ...]) -> IndexSpec:
         raise yaml.error("'unique' is true or false", *at, "unique")
     if kind not in _KINDS:
         raise yaml.error(f"'kind' is one of {', '.join(_KINDS)}", *at, "kind")
-    name = item.get("name", "_".join(("-" * key.descending) + ".".join(key.path) for key in keys))
+    if kind != "plain":
+        _check_special(kind, keys, unique, yaml, inner)
+    parts = [kind] if kind != "plain" else []
+    parts += [("-" * key.descending) + ".".join(key.path) for key in keys]
+    name = item.get("name", "_".join(parts))
     if not isinstance(name, str) or not name:
         raise yaml.error("an index's name is a text", *at, "name")
     return IndexSpec(name=name, keys=keys, unique=unique, kind=kind)
+
+
+def _written_out(
+    item: dict[str, Any], yaml: YamlFile, at: tuple[Step, ...]
+) -> tuple[dict[str, Any], tuple[Step, ...]]:
+    """`{text: [title, body]}` as `{kind: text, fields: [title, body]}`."""
+    kind = next((kind for kind in ("text", "geo") if kind in item), None)
+    if kind is None:
+        return item, (*at, "fields")
+    for key in item:
+        if key not in (kind, "name"):
+            raise yaml.error(f"'{key}' does not go with '{kind}'", *at, key, key=True)
+    rest = {key: value for key, value in item.items() if key != kind}
+    return {**rest, "fields": item[kind], "kind": kind}, (*at, kind)
+
+
+def _check_special(
+    kind: str, keys: tuple[IndexKey, ...], unique: bool, yaml: YamlFile, at: tuple[Step, ...]
+) -> None:
+    if unique or any(key.descending for key in keys):
+        raise yaml.error(f"a {kind} index is neither unique nor descending", *at)
+    if kind == "geo" and len(keys) != 1:
+        raise yaml.error("a geo index has one field", *at)
 
 
 def _index_keys(value: Any, yaml: YamlFile, at: tuple[Step, ...]) -> tuple[IndexKey, ...]:

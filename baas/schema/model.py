@@ -15,8 +15,9 @@ class IndexKey(msgspec.Struct, frozen=True):
 
 
 class IndexSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """An index. `kind` `text` and `geo` are served from issue Push on. A unique index applies to
-    documents that have every one of its fields (null counts as having it)."""
+    """An index. A unique one applies to documents that have every one of its fields (null counts
+    as having it). `text` serves `$text` and says what it looks at: one per collection; `geo` has
+    one key, and serves `$near`, `$geoWithin` and `$geoIntersects` there."""
 
     name: str
     keys: tuple[IndexKey, ...]

@@ -82,9 +82,12 @@ class CollectionInfo:
         self.table = f"c{number}_{generation}"
         self.multikey = multikey
         self.indexes = indexes
-        indexed = {path for index in indexes for path in index.paths}
+        #: The paths of ordinary indexes, which hold keys of values.
+        self.indexed = indexed = frozenset(
+            path for index in indexes if index.spec.kind == "plain" for path in index.paths
+        )
         #: Paths on which no document has an array: their key is their only candidate.
-        self.plain = frozenset(indexed - multikey) | SCALAR_PATHS
+        self.plain = indexed - multikey | SCALAR_PATHS
         #: The key expressions that an index can serve.
         self.index_keys = frozenset(key_sql(path) for path in indexed)
         #: Paths to look at on every write.

@@ -23,6 +23,7 @@ import apsw
 from baas.engines.sqlite.catalogue import CollectionInfo
 from baas.engines.sqlite.conditions import condition
 from baas.engines.sqlite.keys import encode_key, json_path, key_sql
+from baas.engines.sqlite.nearby import geo_candidates, text_candidates
 from baas.engines.sqlite.predicates import (
     ID_SPOT,
     OPERATORS,
@@ -33,7 +34,6 @@ from baas.engines.sqlite.predicates import (
     path_spot,
     some_element,
 )
-from baas.errors import Code, Problem
 from baas.query import ast
 from baas.query.evaluate import matches
 from baas.schema.values import Document, Kind, Path, kind_of
@@ -101,6 +101,15 @@ def _not(to: Compiler, node: ast.Not, json: str) -> str:
 
 
 def _field(to: Compiler, node: ast.Field, json: str) -> str:
+    """A negated geographic condition has its candidates inside the negation, which stays right."""
+    path, test = node.path, node.test
+    if json == "doc" and type(test) is ast.Geo:
+        parts = [*geo_candidates(to, path, test.region), _tested(to, node, json)]
+        return joined(" AND ", parts)
+    return _tested(to, node, json)
+
+
+def _tested(to: Compiler, node: ast.Field, json: str) -> str:
     path, test = node.path, node.test
     if json == "doc":
         if path == _ID:
@@ -123,7 +132,7 @@ def _where(to: Compiler, node: ast.Where, json: str) -> str:
 
 
 def _text_search(to: Compiler, node: ast.TextSearch, json: str) -> str:
-    raise Problem(Code.NOT_SUPPORTED, "$text is not supported yet.")
+    return joined(" AND ", [*text_candidates(to, node), _evaluated(to, node, json)])
 
 
 def _two_sided(to: Compiler, items: Iterable[ast.Filter], json: str) -> set[int]:

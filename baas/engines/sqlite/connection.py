@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -14,8 +15,9 @@ import apsw
 from baas.engines.sqlite.catalogue import Catalogue, schema_version
 from baas.engines.sqlite.compile import MATCH
 from baas.engines.sqlite.keys import CONTAINER_KEY, container_key
+from baas.engines.sqlite.nearby import BOX, TOKENS, document_box, document_tokens
 from baas.engines.sqlite.predicates import REGEXP
-from baas.engines.sqlite.sort import SORT, sort_key
+from baas.engines.sqlite.sort import DISTANCE, SORT, distance, sort_key
 from baas.errors import Code, Problem
 from baas.query.patterns import SECONDS_PER_WORK, WATCH, OutOfTime, compile_pattern
 from baas.schema.values import Document, decode
@@ -55,6 +57,8 @@ class Database:
         self.most_bytes: int | None = None
         #: Set by whoever no longer wants what this connection is working on.
         self.cancelled: threading.Event | None = None
+        distance: Any = self._distance
+        self.raw.create_scalar_function(DISTANCE, distance, 2)
         match: Any = self._match  # apsw's types know no function of certain arguments
         self.raw.create_scalar_function(MATCH, match, 2)
         search: Any = self._regexp
@@ -102,14 +106,24 @@ class Database:
         self.raw.close()
 
     def _match(self, predicate: Any, text: str) -> bool | None:
+        with self._watched():
+            verdict: bool | None = predicate(decode(text), self.lookup)
+        return verdict
+
+    def _distance(self, text: str, key: Any) -> Any:
+        with self._watched():
+            return distance(text, key)
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        """Work that cannot be interrupted asks how much time there is."""
         WATCH.lacks = self._lacks
         try:
-            verdict: bool | None = predicate(decode(text), self.lookup)
+            yield
         except OutOfTime:
             raise apsw.InterruptError("a search takes too long for this budget") from None
         finally:
             WATCH.lacks = None
-        return verdict
 
     def _regexp(self, pattern: str, flags: str, text: str) -> bool:
         compiled = compile_pattern(pattern, flags)
@@ -136,6 +150,8 @@ class Database:
 _FUNCTIONS: Final[tuple[tuple[str, Any, int], ...]] = (
     (CONTAINER_KEY, container_key, 1),
     (SORT, sort_key, 3),
+    (TOKENS, document_tokens, 2),
+    (BOX, document_box, 2),
 )
 
 

@@ -10,8 +10,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from baas.engines.sqlite.keys import encode_key, json_path, key_sql, kind_bounds, row_key_sql
-from baas.errors import Code, Problem
 from baas.query import ast
+from baas.query.evaluate import passes as passes_one
 from baas.schema.values import DATE, Kind, Path, Value, kind_of
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def path_spot(path: Path, json: str = "doc") -> Spot:
 
 @lru_cache(maxsize=256)
 def _row_spot(row: str) -> Spot:
-    return Spot(row_key_sql(row), f"{row}.type", f"{row}.value")
+    return Spot(row_key_sql(row), f"{row}.type", f"{row}.value,'$'")
 
 
 def joined(word: str, parts: list[str]) -> str:
@@ -203,7 +203,10 @@ def _not_test(to: Compiler, test: ast.NotTest, spot: Spot) -> str:
 
 
 def _geo(to: Compiler, test: ast.Geo, spot: Spot) -> str:
-    raise Problem(Code.NOT_SUPPORTED, f"${test.op} is not supported yet.")
+    if not spot.source:
+        return "0"
+    call = to.call(lambda value, lookups: passes_one(test, value), f"json_extract({spot.source})")
+    return f"CASE {spot.type} WHEN 'object' THEN {call} END"
 
 
 _TESTS: Final[dict[type, Callable[[Compiler, Any, Spot], str]]] = {

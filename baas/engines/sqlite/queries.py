@@ -25,15 +25,15 @@ def select(info: CollectionInfo, query: Find) -> Statement:
     to = Compiler(info)
     where = to.filter(query.filter)
     if query.after is None:
-        sql = _ordered(info, query.sort, where)
+        sql = _ordered(to, query.sort, where)
     elif (halves := behind_in_halves(to, query.sort, query.after)) is None:
         # Among nulls, the last ones descending, the first key says nothing.
         only_nulls = query.sort[0].descending and query.after[0] is None and len(query.sort) > 1
         sort = query.sort[1:] if only_nulls else query.sort
-        sql = _ordered(info, sort, f"{where} AND {behind(to, query.sort, query.after)}")
+        sql = _ordered(to, sort, f"{where} AND {behind(to, query.sort, query.after)}")
     else:
         values, nulls = (f"{where} AND {half}" for half in halves)
-        parts = (_ordered(info, query.sort, values), _ordered(info, query.sort[1:], nulls))
+        parts = (_ordered(to, query.sort, values), _ordered(to, query.sort[1:], nulls))
         return _joined(to, query, parts)
     if query.limit is not None or query.skip:
         sql += f" LIMIT {to.bind(_limit(query))}"
@@ -42,9 +42,9 @@ def select(info: CollectionInfo, query: Find) -> Statement:
     return sql, to.params
 
 
-def _ordered(info: CollectionInfo, sort: Sort, where: str) -> str:
-    order = order_by(info, sort)
-    return f"SELECT CAST(doc AS BLOB) AS body FROM {info.table} WHERE {where} ORDER BY {order}"
+def _ordered(to: Compiler, sort: Sort, where: str) -> str:
+    order, table = order_by(to, sort), to.collection.table
+    return f"SELECT CAST(doc AS BLOB) AS body FROM {table} WHERE {where} ORDER BY {order}"
 
 
 def _joined(to: Compiler, query: Find, parts: Iterable[str]) -> Statement:
@@ -65,7 +65,7 @@ def _first_page(info: CollectionInfo, filter: ast.Filter, sort: Sort) -> Compile
     if known is not None:
         return known
     to = Compiler(info)
-    sql = _ordered(info, sort, to.filter(filter)) + f" LIMIT ?{len(to.params) + 1}"
+    sql = _ordered(to, sort, to.filter(filter)) + f" LIMIT ?{len(to.params) + 1}"
     return _kept(info, filter, sort, (sql, tuple(to.params)))
 
 

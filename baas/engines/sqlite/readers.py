@@ -28,6 +28,7 @@ from baas.engines.sqlite.connection import (
     too_much,
     unavailable,
 )
+from baas.engines.sqlite.nearby import table_of
 from baas.errors import Code, Problem
 from baas.ports.documents import Find, MaybeAwaitable
 from baas.query.ast import ALWAYS, Filter
@@ -295,6 +296,7 @@ def _is_inner(detail: str) -> bool:
 
 def _readable(info: CollectionInfo, detail: str) -> str:
     for index in info.indexes:
+        detail = detail.replace(table_of(index), index.spec.name)
         detail = detail.replace(index.physical, index.spec.name)
     return detail.replace(info.table, info.name)
 

@@ -10,6 +10,7 @@ from typing import Final
 import apsw
 import msgspec
 
+from baas.engines.sqlite import nearby
 from baas.engines.sqlite.catalogue import CollectionInfo, IndexInfo, check_name
 from baas.engines.sqlite.jobtables import create_job_tables
 from baas.engines.sqlite.keys import json_path, key_sql
@@ -80,8 +81,9 @@ def next_generation(
 
 def wanted_indexes(spec: CollectionSpec) -> dict[str, IndexSpec]:
     """What the declaration asks for, by physical name: a digest, so any change is another index."""
-    specs = [index for index in spec.indexes if index.kind == "plain"]
-    if spec.ttl and not any(index.keys[0].path == spec.ttl for index in specs):
+    specs = list(spec.indexes)
+    plain = [index for index in specs if index.kind == "plain"]
+    if spec.ttl and not any(index.keys[0].path == spec.ttl for index in plain):
         specs.append(IndexSpec(name="ttl", keys=(IndexKey(spec.ttl),)))
     return {_physical(spec.name, index): index for index in specs}
 
@@ -103,8 +105,8 @@ def fit_indexes(
             _build(connection, info, IndexInfo(physical, spec))
     if have.keys() == wanted.keys():
         return False
-    paths = {key.path for spec in wanted.values() for key in spec.keys}
-    fresh = paths - {path for index in info.indexes for path in index.paths}
+    paths = {key.path for spec in wanted.values() if spec.kind == "plain" for key in spec.keys}
+    fresh = paths - info.indexed
     kept = (info.multikey & paths) - fresh
     arrays = {path for path in fresh if _any_array(connection, info.table, path)}
     next_generation(connection, info, kept | arrays)
@@ -112,9 +114,15 @@ def fit_indexes(
 
 
 def _drop(connection: apsw.Connection, index: IndexInfo) -> None:
-    connection.execute(f"DROP INDEX IF EXISTS {index.physical}")
-    connection.execute(f"DROP INDEX IF EXISTS {index.physical}n")
+    for statement in _removal(index):
+        connection.execute(statement)
     connection.execute("DELETE FROM baas_indexes WHERE physical=?", (index.physical,))
+
+
+def _removal(index: IndexInfo) -> list[str]:
+    if index.spec.kind != "plain":
+        return nearby.removal(index)
+    return [f"DROP INDEX IF EXISTS {index.physical}{part}" for part in ("", "n")]
 
 
 def _build(connection: apsw.Connection, info: CollectionInfo, index: IndexInfo) -> None:
@@ -138,6 +146,8 @@ def index_ddl(table: str, index: IndexInfo) -> list[str]:
     unique indexes NULLs, which are the keys of both, differ from each other; so a small partial
     index beside it holds the documents with a null, and in it a null has a key of its own.
     """
+    if index.spec.kind != "plain":
+        return nearby.creation(table, index)
     columns = [_column(key) for key in index.spec.keys]
     if not index.spec.unique:
         return [f"CREATE INDEX {index.physical} ON {table}({','.join([*columns, 'id'])})"]

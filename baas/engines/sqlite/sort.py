@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from baas.engines.sqlite.catalogue import CollectionInfo
+import apsw
+
 from baas.engines.sqlite.compile import Compiler
 from baas.engines.sqlite.keys import Key, encode_key, key_sql, quote
 from baas.engines.sqlite.schema import array_test
@@ -14,6 +15,8 @@ from baas.schema.values import Value, decode, encode
 
 #: SQL function: `baas_sort(json, path, descending)`, the key of a sort value through arrays.
 SORT: Final = "baas_sort"
+#: SQL function: `baas_distance(json, sort key)`, the metres that a key with `near` orders by.
+DISTANCE: Final = "baas_distance"
 
 
 def sort_key(text: str, path: str, descending: int) -> Key:
@@ -21,17 +24,22 @@ def sort_key(text: str, path: str, descending: int) -> Key:
     return encode_key(sort_value(decode(text), SortKey(tuple(decode(path)), bool(descending))))
 
 
-def order_by(collection: CollectionInfo, sort: Sort) -> str:
-    terms = [key_term(collection, key) + (" DESC" if key.descending else "") for key in sort]
-    return ",".join(terms)
+def distance(text: str, key: SortKey) -> Key:
+    return encode_key(sort_value(decode(text), key))
 
 
-def key_term(collection: CollectionInfo, key: SortKey) -> str:
+def order_by(to: Compiler, sort: Sort) -> str:
+    return ",".join([key_term(to, key) + (" DESC" if key.descending else "") for key in sort])
+
+
+def key_term(to: Compiler, key: SortKey) -> str:
     """The SQL value that orders by this key."""
     path = key.path
+    if key.near is not None:
+        return f"{DISTANCE}(doc,{to.bind(apsw.pyobject(key))})"
     if path == ("_id",):
         return "id"
-    if path in collection.plain:
+    if path in to.collection.plain:
         return key_sql(path)
     call = f"{SORT}(doc,{quote(encode(path).decode())},{int(key.descending)})"
     return f"CASE WHEN {array_test(path)} THEN {call} ELSE {key_sql(path)} END"
@@ -53,13 +61,13 @@ def behind_in_halves(to: Compiler, sort: Sort, after: tuple[Value, ...]) -> tupl
     first = sort[0]
     if not first.descending or after[0] is None or first.path == ("_id",) or len(sort) == 1:
         return None
-    term, value = key_term(to.collection, first), to.bind(encode_key(after[0]))
+    term, value = key_term(to, first), to.bind(encode_key(after[0]))
     rest = _behind(to, sort[1:], [encode_key(each) for each in after[1:]])
     return f"({term} <= {value} AND ({term} < {value} OR {rest}))", f"{term} IS NULL"
 
 
 def _behind(to: Compiler, sort: Sort, after: list[Key]) -> str:
-    term, descending = key_term(to.collection, sort[0]), sort[0].descending
+    term, descending = key_term(to, sort[0]), sort[0].descending
     if len(sort) == 1:
         return _strictly(to, term, descending, after[0])
     rest = _behind(to, sort[1:], after[1:])

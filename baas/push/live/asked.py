@@ -15,8 +15,9 @@ from baas.push.contract import Caller
 from baas.push.frames import Watch
 from baas.query import ast
 from baas.query import expr as e
-from baas.query.ast import ALWAYS, BY_ID, Filter, Projection, Sort
+from baas.query.ast import ALWAYS, Filter, Projection, Sort
 from baas.query.limits import QueryLimits
+from baas.query.near import default_sort
 from baas.query.parse import parse_filter, parse_projection, parse_sort
 from baas.rules.model import CollectionRules, Operation
 from baas.schema.values import Value, encode
@@ -45,7 +46,7 @@ class Needs(msgspec.Struct, frozen=True):
 
 
 def read_watch(frame: Watch, caller: Caller, limits: QueryLimits, now_ms: int, most: int) -> Asked:
-    """INVALID_ARGUMENT, LIMIT_EXCEEDED, NOT_SUPPORTED; PERMISSION_DENIED for a reserved name."""
+    """INVALID_ARGUMENT, LIMIT_EXCEEDED; PERMISSION_DENIED for a reserved name."""
     if not is_collection_name(frame.collection):
         raise denied(_REFUSAL)
     if frame.limit is not None and not 1 <= frame.limit <= most:
@@ -56,14 +57,12 @@ def read_watch(frame: Watch, caller: Caller, limits: QueryLimits, now_ms: int, m
     raw: Value = frame.filter
     filter: Filter = ALWAYS
     if raw is not None and raw != {}:
-        filter = parse_filter(raw, limits, now_ms=now_ms, uid=caller.actor.uid)
-    if any(_is_near(test) for test in tests_of(filter)):
-        raise Problem(Code.NOT_SUPPORTED, "filter: $near cannot be watched; use $geoWithin")
+        filter = parse_filter(raw, limits, now_ms=now_ms, uid=caller.actor.uid, whole=True)
     parts = [frame.collection, raw or {}, frame.sort, frame.limit, frame.fields]
     return Asked(
         collection=frame.collection,
         filter=filter,
-        sort=BY_ID if frame.sort is None else parse_sort(frame.sort),
+        sort=default_sort(filter) if frame.sort is None else parse_sort(frame.sort),
         limit=frame.limit,
         projection=None if frame.fields is None else parse_projection(frame.fields),
         digest=blake2b(encode(parts), digest_size=16).digest(),
@@ -127,14 +126,6 @@ def nodes_of(filter: Filter) -> list[Filter]:
     elif isinstance(filter, ast.Not):
         found += nodes_of(filter.item)
     return found
-
-
-def tests_of(filter: Filter) -> list[ast.Test]:
-    return [node.test for node in nodes_of(filter) if isinstance(node, ast.Field)]
-
-
-def _is_near(test: ast.Test) -> bool:
-    return isinstance(test, ast.Geo) and test.op in ("near", "nearSphere")
 
 
 def _fields(projection: Projection | None) -> tuple[str, ...] | None:

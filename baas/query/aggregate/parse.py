@@ -46,8 +46,9 @@ from baas.query.aggregate.operands import (
 from baas.query.aggregate.parse_expression import ExpressionParser, Names
 from baas.query.aggregate.parse_shape import parse_new_fields, parse_projection, parse_unset
 from baas.query.aggregate.pipeline import Pipeline
-from baas.query.ast import Filter, SortKey
+from baas.query.ast import BY_ID, Filter, SortKey
 from baas.query.limits import QueryLimits, exceeded
+from baas.query.near import default_sort
 from baas.query.parse import parse_filter, parse_path, parse_sort
 from baas.schema.admit import name_fault, shown
 from baas.schema.values import Kind, compare, kind_of
@@ -83,6 +84,8 @@ class _Parser:
         self._uid = uid
         self._stages_left = limits.pipeline_stages
         self._expressions = ExpressionParser(limits, now_ms)
+        #: Whether the stage under way is the first of the whole pipeline.
+        self._first = False
 
     def pipeline(self, raw: Any, where: str, scope: _Scope) -> Stages:
         if type(raw) is not list:
@@ -94,6 +97,7 @@ class _Parser:
             raise exceeded(where, f"at most {self._limits.pipeline_stages} stages in all")
         found: list[PipelineStage] = []
         for position, stage in enumerate(raw):
+            self._first = position == 0 and scope.depth == 1 and not scope.facet
             found += self._stage(stage, f"{where}.{position}", scope)
         return tuple(found)
 
@@ -113,14 +117,24 @@ class _Parser:
     def _match(self, raw: Any, where: str, scope: _Scope) -> Stages:
         """`$expr` at the top is a stage of its own, behind the filter."""
         if type(raw) is not dict or "$expr" not in raw:
-            return (Match(where=where, filter=self._filter(raw, where)),)
+            return self._filtered(raw, where)
         rest = {name: condition for name, condition in raw.items() if name != "$expr"}
         condition = self._expression(raw["$expr"], f"{where}.$expr", scope.names)
         last = MatchExpression(where=where, condition=condition)
-        return (Match(where=where, filter=self._filter(rest, where)), last) if rest else (last,)
+        return (*self._filtered(rest, where), last) if rest else (last,)
+
+    def _filtered(self, raw: Any, where: str) -> Stages:
+        """A `$near` also sorts, until a later stage does."""
+        filter = self._filter(raw, where)
+        order = default_sort(filter)
+        match = Match(where=where, filter=filter)
+        return (match,) if order is BY_ID else (match, SortBy(where=where, sort=order))
 
     def _filter(self, raw: Any, where: str) -> Filter:
-        return parse_filter(raw, self._limits, now_ms=self._now_ms, uid=self._uid, path=where)
+        limits, first = self._limits, self._first
+        return parse_filter(
+            raw, limits, now_ms=self._now_ms, uid=self._uid, path=where, whole=first
+        )
 
     def _project(self, raw: Any, where: str, scope: _Scope) -> Stages:
         shape = parse_projection(raw, where, self._expressions, scope.names)

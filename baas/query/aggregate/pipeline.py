@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 import msgspec
 
 from baas.query.aggregate.model import Facet, Limit, Lookup, Match, PipelineStage, Skip, SortBy
-from baas.query.ast import ALWAYS, BY_ID, Filter, Sort, both
+from baas.query.ast import ALWAYS, BY_ID, Filter, Sort, TextSearch, both
 from baas.query.fields import paths_in_filter, paths_in_sort
+from baas.query.near import text_search_of, with_text_index
 from baas.schema.values import Path
 
 #: Whether the caller may have the engine look at these paths of the stored documents.
@@ -39,6 +40,19 @@ class Pipeline(msgspec.Struct, frozen=True):
     def collections(self) -> frozenset[str]:
         """The other collections that its `$lookup` stages read, at any depth."""
         return frozenset(_collections(self.stages))
+
+    @property
+    def text_search(self) -> TextSearch | None:
+        """The `$text` of the first `$match`."""
+        first = self.stages[0] if self.stages else None
+        return text_search_of(first.filter) if isinstance(first, Match) else None
+
+    def with_text_index(self, paths: tuple[Path, ...]) -> Pipeline:
+        """The same with that `$text` asked of these paths."""
+        first = self.stages[0]
+        assert isinstance(first, Match)
+        filter = with_text_index(first.filter, paths)
+        return Pipeline((msgspec.structs.replace(first, filter=filter), *self.stages[1:]))
 
     def leading(self, usable: Usable = lambda paths: True) -> Leading:
         """The longest beginning that a find can run: `$match`es, then at most one each of

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.outside import DENIED, INVALID, NOT_YET, Caller
+from tests.support.outside import DENIED, INVALID, Caller
+
+POINT = {"type": "Point", "coordinates": [0, 0]}
 
 
 @pytest.mark.parametrize(
@@ -49,18 +51,25 @@ def test_the_dialect_of_filters(ann: Caller, filter: dict[str, Any], found: str)
 
 
 @pytest.mark.parametrize(
-    "filter",
+    ("filter", "found"),
     [
-        {"a": {"$near": {"$geometry": {"type": "Point", "coordinates": [0, 0]}}}},
-        {"a": {"$nearSphere": {"$geometry": {"type": "Point", "coordinates": [0, 0]}}}},
-        {"a": {"$geoWithin": {"$centerSphere": [[0, 0], 1]}}},
-        {"a": {"$geoIntersects": {"$geometry": {"type": "Point", "coordinates": [0, 0]}}}},
-        {"$text": {"$search": "tea"}},
+        ({"a": {"$near": {"$geometry": POINT}}}, ["near", "far"]),
+        ({"a": {"$nearSphere": {"$geometry": POINT, "$maxDistance": 1000}}}, ["near"]),
+        ({"a": {"$geoWithin": {"$centerSphere": [[0, 0], 0.1]}}}, ["near"]),
+        ({"a": {"$geoIntersects": {"$geometry": POINT}}}, ["near"]),
     ],
     ids=str,
 )
-def test_places_and_texts_are_known_and_not_there_yet(ann: Caller, filter: Any) -> None:
-    assert ann.refused("open", "find", filter=filter) == NOT_YET
+def test_the_dialect_of_places(ann: Caller, filter: Any, found: list[str]) -> None:
+    if not ann.ids("open", filter={"g": "places"}):
+        elsewhere = {"type": "Point", "coordinates": [40, 0]}
+        ann.put("open", {"_id": "near", "g": "places", "a": POINT})
+        ann.put("open", {"_id": "far", "g": "places", "a": elsewhere}, {"_id": "no", "g": "places"})
+    assert ann.ids("open", filter={"g": "places", **filter}) == found
+
+
+def test_a_search_needs_a_declared_index(ann: Caller) -> None:
+    assert ann.refused("open", "find", filter={"$text": {"$search": "tea"}}) == INVALID
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from baas.errors import Code, Problem
 from baas.query import ast, expr
 from baas.query.evaluate import array_position, candidates, matches
 from baas.schema.values import MISSING
@@ -267,9 +266,3 @@ def test_a_rules_condition_sees_other_documents_through_the_lookups() -> None:
     rooms = {("rooms", "r1"): {"_id": "r1", "open": True}}
     assert matches(rule, {"room": "r1"}, lambda collection, id: rooms.get((collection, id)))
     assert not matches(rule, {"room": "r2"}, lambda collection, id: rooms.get((collection, id)))
-
-
-def test_what_comes_later_says_so() -> None:
-    with pytest.raises(Problem) as caught:
-        matches(ast.TextSearch("words"), {})
-    assert caught.value.code is Code.NOT_SUPPORTED

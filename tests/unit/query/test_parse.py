@@ -177,17 +177,6 @@ class TestFaults:
         assert [error.path for error in fault.errors] == [path]
         assert words in fault.errors[0].message
 
-    @pytest.mark.parametrize(
-        "op", ["$near", "$nearSphere", "$geoWithin", "$geoIntersects", "$maxDistance"]
-    )
-    def test_what_comes_later_is_not_supported_yet(self, op: str) -> None:
-        fault = fault_of({"a": {op: {}}})
-        assert fault.code is Code.NOT_SUPPORTED
-        assert fault.errors[0].path == f"filter.a.{op}"
-
-    def test_text_search_is_not_supported_yet(self) -> None:
-        assert fault_of({"$text": {"$search": "x"}}).code is Code.NOT_SUPPORTED
-
     def test_the_place_starts_where_the_caller_says(self) -> None:
         with pytest.raises(Problem) as caught:
             parse_filter({"a": {"$x": 1}}, LIMITS, now_ms=0, path="pipeline.0.$match")

@@ -1,0 +1,57 @@
+"""What a whole query asks beside its conditions: an order by distance, and a text index."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from baas.query import ast
+from baas.query.geo import Near
+from baas.schema.values import Path
+
+
+def near_of(filter: ast.Filter) -> ast.SortKey | None:
+    """By the distance that a `$near` of the filter asks for; it is one of its conjuncts."""
+    for item in filter.items if isinstance(filter, ast.And) else (filter,):
+        if isinstance(item, ast.And):
+            if (found := near_of(item)) is not None:
+                return found
+        elif isinstance(item, ast.Field) and isinstance(item.test, ast.Geo):
+            region = item.test.region
+            if isinstance(region, Near):
+                return ast.SortKey(item.path, near=region)
+    return None
+
+
+def default_sort(filter: ast.Filter) -> ast.Sort:
+    """The order of a query that names none: nearest first where it has a `$near`, else by `_id`."""
+    key = near_of(filter)
+    return ast.BY_ID if key is None else (key, *ast.BY_ID)
+
+
+def text_search_of(filter: ast.Filter) -> ast.TextSearch | None:
+    """The `$text` of a filter; there is one at most."""
+    return next(_searches(filter), None)
+
+
+def _searches(filter: ast.Filter) -> Iterator[ast.TextSearch]:
+    if isinstance(filter, ast.TextSearch):
+        yield filter
+    elif isinstance(filter, ast.And | ast.Or):
+        for item in filter.items:
+            yield from _searches(item)
+    elif isinstance(filter, ast.Not):
+        yield from _searches(filter.item)
+
+
+def with_text_index(filter: ast.Filter, paths: tuple[Path, ...]) -> ast.Filter:
+    """The same with the `$text` in it asked of these paths."""
+    if isinstance(filter, ast.TextSearch):
+        return msgspec.structs.replace(filter, paths=paths)
+    if isinstance(filter, ast.And | ast.Or):
+        items = tuple(with_text_index(item, paths) for item in filter.items)
+        return msgspec.structs.replace(filter, items=items)
+    if isinstance(filter, ast.Not):
+        return ast.Not(with_text_index(filter.item, paths))
+    return filter
