@@ -23,7 +23,7 @@ export type Functions = {
   my_numbers: { event: any; result: Numbers }
 }
 
-export type Channels = `post:${string}` | `moderation`
+export type Channels = `post:${string}` | `lobby` | `moderation`
 
 /** What callers who are not signed in may use. */
 export interface Nobody extends AppShape {
@@ -58,6 +58,7 @@ export interface Nobody extends AppShape {
         title: string
         text: string
         tags: string[]
+        pictures?: string[]
         published: boolean
         hidden: boolean
         slug?: string
@@ -134,6 +135,7 @@ export interface User extends AppShape {
         title: string
         text: string
         tags: string[]
+        pictures?: string[]
         published: boolean
         hidden: boolean
         slug?: string
@@ -143,12 +145,14 @@ export interface User extends AppShape {
         title: string
         text: string
         tags?: string[]
+        pictures?: string[]
         published?: boolean
       }
       update: {
         title: string
         text: string
         tags?: string[]
+        pictures?: string[]
         published?: boolean
       }
     }
@@ -241,6 +245,7 @@ export interface Moderator extends AppShape {
         title: string
         text: string
         tags: string[]
+        pictures?: string[]
         published: boolean
         hidden: boolean
         note?: string
@@ -251,6 +256,7 @@ export interface Moderator extends AppShape {
         title: string
         text: string
         tags?: string[]
+        pictures?: string[]
         published?: boolean
         hidden?: boolean
         note?: string
@@ -259,6 +265,7 @@ export interface Moderator extends AppShape {
         title: string
         text: string
         tags?: string[]
+        pictures?: string[]
         published?: boolean
         hidden?: boolean
         note?: string
