@@ -134,11 +134,26 @@ def test_a_reload_under_load_loses_no_call(app: Harness, folder: Folder) -> None
 def test_a_broken_file_leaves_the_old_version_serving_and_says_so(
     app: Harness, folder: Folder
 ) -> None:
+    assert load_errors(app) == 0
     folder.break_it()
-    app.run(asyncio.sleep(0.8))
+    app.run(until_load_errors(app, 1))
     assert call(app) == [0, 0, 0]
     lines = [line for line in app.log_lines() if "functions not reloaded" in line["message"]]
     assert len(lines) == 1
     assert "functions/main.py:1: SyntaxError" in lines[0]["message"]
     folder.save(2)
     app.run(until(app, 2))
+    assert load_errors(app) == 0
+
+
+def load_errors(app: Harness) -> float:
+    """As /metrics has it."""
+    lines = app.get("/metrics").body.decode().splitlines()
+    [line] = [one for one in lines if one.startswith("baas_function_load_errors ")]
+    return float(line.split()[1])
+
+
+async def until_load_errors(app: Harness, number: int) -> None:
+    async with asyncio.timeout(5):
+        while app.app.metrics.render().decode().find(f"baas_function_load_errors {number}") < 0:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
