@@ -54,7 +54,7 @@ async def ready(ctx: Context):
 def handler(name):
     async def run(ctx: Context, event):
         note(name, "handler", ctx.trigger.kind)
-        if ctx.trigger.kind == "event" and event.get("fail"):
+        if os.path.exists({log!r} + ".fail"):
             raise ValueError("asked for")
     run.__name__ = name
     return run
@@ -63,7 +63,8 @@ fn.event()(handler("on_event"))
 fn.event(isolation="process")(handler("on_process"))
 fn.http("GET", "/page")(handler("on_http"))
 fn.timer("* * * * * *")(handler("on_timer"))
-fn.on("database.things.insert")(handler("on_database"))
+fn.on("database.items.insert")(handler("on_database"))
+fn.on("storage.put")(handler("on_storage"))
 fn.before("database.things.insert")(handler("on_before"))
 fn.on("auth.signed_up")(handler("on_auth"))
 fn.on("queue.work")(handler("on_queue"))
@@ -74,6 +75,7 @@ fn.webhook("/hook", secret="HOOK", scheme="github")(handler("on_webhook"))
 async def start_others(ctx: Context):
     await ctx.queue.send("work", 1)
     await ctx.emit("app.happened", 1)
+    await ctx.storage.put("a.txt", b"a")
     await ctx.call("on_call", {{}})
 
 fn.on("never.happens")(handler("on_call"))
@@ -89,6 +91,7 @@ HANDLED = {
     "on_http": "http",
     "on_timer": "timer",
     "on_database": "database",
+    "on_storage": "storage",
     "on_before": "before",
     "on_auth": "auth",
     "on_queue": "queue",
@@ -109,7 +112,12 @@ class Life:
             (folder / name).mkdir()
         (folder / "functions" / "main.py").write_text(SOURCE.format(log=str(self.log)))
         (folder / "rules" / "_functions.yaml").write_text(RULES)
-        (folder / "rules" / "things.yaml").write_text("rules: {read: true, write: true}\n")
+        for name in ("things", "items"):
+            (folder / "rules" / f"{name}.yaml").write_text("rules: {read: true, write: true}\n")
+
+    def fail(self) -> None:
+        """From now on every handler raises but those of `plain` and `start_others`."""
+        Path(f"{self.log}.fail").touch()
 
     def of(self, function: str | None) -> list[str]:
         lines = self.log.read_text().splitlines() if self.log.exists() else []
@@ -128,16 +136,17 @@ def app(life: Life) -> Iterator[Harness]:
         yield harness
 
 
-def trigger_everything(app: Harness) -> None:
+def trigger_everything(app: Harness, *, all_is_well: bool = True) -> None:
     """One of each; the timer comes by itself."""
 
     def done(answer: Any) -> None:
-        assert answer.status < 300, answer.body
+        assert not all_is_well or answer.status < 300, answer.body
 
     for name in ("on_event", "on_process", "plain", "start_others"):
         done(app.post(f"/v1/functions/{name}", {}))
     done(app.get("/http/page"))
-    done(app.post("/v1/database/things/insert", {"document": {"a": 1}}))
+    for collection in ("things", "items"):
+        done(app.post(f"/v1/database/{collection}/insert", {"document": {"a": 1}}))
     done(app.post("/v1/auth/sign-up", {"username": "ann", "password": "correct horse battery"}))
     master = MasterSecret.load(app.app.data_folder, "")
     vault = SecretVault(app.app.store, master, SystemClock())
@@ -175,16 +184,22 @@ def test_every_kind_of_trigger_passes_the_same_stages_in_order(app: Harness, lif
     assert life.of(None) == ["runtime.before", "runtime.after"] * 2
 
 
-def test_a_failed_call_passes_them_too(app: Harness, life: Life) -> None:
-    for name in ("on_event", "on_process"):
-        assert app.post(f"/v1/functions/{name}", {"fail": True}).code == "FUNCTION_FAILED"
-        assert life.of(name)[3:] == [
+def test_a_failed_call_of_every_kind_passes_them_too(app: Harness, life: Life) -> None:
+    life.fail()
+    trigger_everything(app, all_is_well=False)
+    failing = {name: kind for name, kind in HANDLED.items() if name != "plain"}
+    until(app, lambda: all("invoke.after ValueError" in life.of(name) for name in failing))
+    for name, kind in failing.items():
+        assert life.of(name)[:8] == [
+            "function.before",
+            "initializer",
+            "function.after",
             "invoke.before",
             "in",
-            "handler event",
+            f"handler {kind}",
             "out",
             "invoke.after ValueError",
-        ]
+        ], name
 
 
 def test_what_had_started_is_closed_when_the_gateway_stops(life: Life) -> None:
