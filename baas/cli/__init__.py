@@ -25,9 +25,10 @@ VERBS: Final[dict[str, str]] = {
     "sdk": "Make typed clients of the app.",
     "manifest": "Print the shapes of collections, functions and paths as JSON.",
     "secrets": "Keep secrets for functions, sealed at rest.",
-    "data": "Export and import documents as JSON Lines.",
+    "data": "Export and import documents, or all that the app keeps.",
     "backup": "Write a consistent copy of a live app's data to one file.",
     "restore": "Put a backup back in place.",
+    "promote": "Move all that the app keeps to other engines.",
     "doctor": "Look for what would keep this app from running.",
 }
 

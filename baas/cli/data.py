@@ -25,7 +25,7 @@ from baas.wholefile import whole_file
 
 @click.group()
 def data() -> None:
-    """Export and import documents as JSON Lines, or all that the app keeps.
+    """Export and import documents, or all that the app keeps.
 
     Documents go in and out beside a running gateway. With --everything users, keys, files, calls
     that wait and versions of functions go along; the gateway must rest meanwhile.

@@ -32,7 +32,7 @@ async def export_everything(settings: Settings, target: Path) -> None:
         await check_seen(place.store)
         await export(place, folder, settings.app.name, SystemClock(), Bars())
     # Without it nobody could read the keys and secrets that are among the documents.
-    _copy_secret(data_folder(Path.cwd(), settings) / SECRET, target / SECRET)
+    copy_secret(data_folder(Path.cwd(), settings) / SECRET, target / SECRET)
     click.echo(f"{target}: {told(folder.about().contents)}")
 
 
@@ -45,7 +45,7 @@ async def import_everything(settings: Settings, source: Path) -> None:
     about = folder.about()
     async with open_place(Path.cwd(), settings, new=True) as place:
         if not settings.server.secret:
-            _copy_secret(source / SECRET, data_folder(Path.cwd(), settings) / SECRET)
+            copy_secret(source / SECRET, data_folder(Path.cwd(), settings) / SECRET)
         await move(folder, place, specs_of(Path.cwd(), settings), Bars())
         agree(about.contents, await measure(place, Bars()), "the import")
     click.echo(f"{told(about.contents)}; the digests agree")
@@ -65,7 +65,7 @@ async def verify_everything(settings: Settings, source: Path, with_app: bool) ->
     click.echo(f"{source}: {told(about.contents)}; the digests agree")
 
 
-def _copy_secret(source: Path, target: Path) -> None:
+def copy_secret(source: Path, target: Path) -> None:
     """ConfigurationError where there is another already."""
     if not source.is_file():
         return

@@ -36,6 +36,8 @@ LEAD_SECONDS: Final = 60.0
 _LOOK_SECONDS: Final = 1.0
 #: A cursor with nothing to do behind it is written down this often, in events.
 _SAVE_EVERY: Final = 2_000
+#: Steps that a gateway takes before it stops.
+_LAST_STEPS: Final = 10
 #: A function, what it is called with, and whether that waits for the one before it of the same
 #: document or file.
 Wanted: TypeAlias = tuple[FunctionSpec, Call, bool]
@@ -88,7 +90,20 @@ class Follower:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
             with suppress(Problem):
+                await self._catch_up()
                 await self.save()
+
+    async def _catch_up(self) -> None:
+        """To the end of what has been written, as far as that is near, so that whoever moves the
+        data of a resting app leaves no event behind."""
+        if self._cursor is None:
+            return
+        if not self.wanted:
+            self._cursor = await resolve(self._feed.head())
+            return
+        for _ in range(_LAST_STEPS):
+            if not await self.step():
+                return
 
     async def _run(self) -> None:
         while True:

@@ -1,0 +1,93 @@
+"""`baas promote`: an app moves with all that it keeps, and goes on where it is."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.gateway import running, write_app
+
+APP = {
+    "baas.yaml": "app: {name: moving}\n",
+    "rules/notes.yaml": "collection: notes\nacl: PRIVATE\n",
+    "rules/_storage.yaml": "- {path: 'f/{x}', read: true, write: auth != null}\n",
+    "new.yaml": "app: {name: moving}\ndatabase: {data: elsewhere}\n",
+}
+
+
+def promote(folder: Path, *arguments: str, fails: bool = False) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "baas", "promote", *arguments],
+        cwd=folder,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode != 0) is fails, done.stdout + done.stderr
+    return done.stderr if fails else done.stdout
+
+
+@pytest.fixture
+def lived(tmp_path: Path) -> tuple[Path, dict[str, Any]]:
+    """An app with a user, a note and a file, and the user's session."""
+    folder = write_app(tmp_path, APP)
+    with running(folder) as gateway:
+        session: dict[str, Any] = gateway.post("/v1/auth/sign-in/anonymous").json()
+        token = session["accessToken"]
+        gateway.post("/v1/database/notes/insert", {"document": {"_id": "n"}}, token=token)
+        headers = {"authorization": f"Bearer {token}"}
+        sent = gateway.client.post(
+            "/v1/storage/upload",
+            data={"path": "f/a"},
+            files={"file": ("a", b"bytes")},
+            headers=headers,
+        )
+        assert sent.status_code == 200
+    return folder, session
+
+
+def test_there_and_back_again(lived: tuple[Path, dict[str, Any]]) -> None:
+    folder, session = lived
+    assert "it could be moved" in promote(folder, "--to", "new.yaml", "--check")
+    for _ in range(2):  # done again it moves nothing, and compares
+        assert "the digests of both sides agree" in promote(folder, "--to", "new.yaml")
+    shutil.copy(folder / "baas.yaml", folder / "old.yaml")
+    assert "agree" in promote(folder, "--from", "new.yaml", "--to", "old.yaml")
+    shutil.rmtree(folder / "data")
+    shutil.move(folder / "elsewhere", folder / "data")
+    with running(folder) as gateway:
+        refreshed = gateway.post("/v1/auth/refresh", {"refreshToken": session["refreshToken"]})
+        token = refreshed.json()["accessToken"]
+        notes = gateway.post("/v1/database/notes/find", token=token).json()["documents"]
+        assert [note["_id"] for note in notes] == ["n"]
+        assert gateway.client.get("/v1/storage/files/f/a").content == b"bytes"
+
+
+def test_what_would_lose_something_is_refused(lived: tuple[Path, dict[str, Any]]) -> None:
+    folder, _ = lived
+    (folder / "same.yaml").write_text("app: {name: moving}\n")
+    assert "where the data is" in promote(folder, "--to", "same.yaml", fails=True)
+    (folder / "secret.yaml").write_text(
+        "app: {name: moving}\ndatabase: {data: elsewhere}\n"
+        "server: {secret: k3J8sPq0ZxVb7NwLt5YhRm2GdCf9Ua4E}\n"
+    )
+    assert "server.secret is another" in promote(folder, "--to", "secret.yaml", fails=True)
+    with running(folder):
+        assert "in use by process" in promote(folder, "--to", "new.yaml", fails=True)
+
+
+def test_a_place_with_other_data_is_refused(lived: tuple[Path, dict[str, Any]]) -> None:
+    folder, _ = lived
+    other = write_app(folder / "other", APP)
+    (other / "rules" / "more.yaml").write_text("collection: more\nrules: {create: true}\n")
+    with running(other) as gateway:
+        gateway.post("/v1/database/more/insert", {"document": {}})
+    shutil.copytree(other / "data", folder / "elsewhere")
+    shutil.copy(folder / "data" / "secret", folder / "elsewhere" / "secret")
+    assert "a collection 'more' already" in promote(folder, "--to", "new.yaml", fails=True)
