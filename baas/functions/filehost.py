@@ -59,12 +59,14 @@ class OpenBody(FileName, frozen=True, kw_only=True):
 
 
 class CreateBody(FileName, frozen=True, kw_only=True):
-    """A file to be written. `size` where it is known before the bytes come."""
+    """A file to be written. `size` where it is known before the bytes come; `replaces` the hash
+    of the file that it has to replace."""
 
     size: int | None = None
     content_type: str | None = None
     metadata: dict[str, Any] | None = None
     openid: str | None = None
+    replaces: str | None = None
 
 
 class Opened(msgspec.Struct, frozen=True):
@@ -154,6 +156,7 @@ class Files:
     def _wanted(self, body: CreateBody, caller: Caller) -> Wanted:
         path = self.service.parts.path_named(body.path, body.file_id)
         wanted = self.service.wanted(path, body.content_type, body.metadata, caller)
+        wanted = msgspec.structs.replace(wanted, replaces=body.replaces)
         if body.openid is None:
             return wanted
         if not caller.actor.trusted:

@@ -50,13 +50,16 @@ class Storage:
         contentType: str | None = None,
         metadata: Mapping[str, Any] | None = None,
         openid: str | None = None,
+        replaces: str | None = None,
     ) -> Any:
         """Makes the file, or replaces it in one step; the file.
 
         `data` is bytes, text (as UTF-8), an open binary file, or an iterable of bytes, an async one
-        in an async function. With server rights a new file is nobody's, or `openid`'s.
+        in an async function. With server rights a new file is nobody's, or `openid`'s. With
+        `replaces`, the hash of a file, it is TRANSACTION_CONFLICT unless that one is there.
         """
-        wanted = _named(path, contentType=contentType, metadata=metadata, openid=openid)
+        given = {"contentType": contentType, "metadata": metadata, "openid": openid}
+        wanted = _named(path, **given, replaces=replaces)
         whole = _whole(data)
         if whole is not None:
             wanted["size"] = len(whole)

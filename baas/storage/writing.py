@@ -23,12 +23,14 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
-    """A file to be. `openid` is whose it becomes where it replaces none."""
+    """A file to be. `openid` is whose it becomes where it replaces none; `replaces` the hash of
+    the one file that it may replace, None: any, or none."""
 
     path: str
     content_type: str
     metadata: Document
     openid: str | None
+    replaces: str | None = None
 
 
 class Writing:
@@ -88,6 +90,7 @@ class Writing:
 
         async def plan() -> Plan:
             stored = await parts.row(wanted.path)
+            _check_replaced(wanted, stored)
             row = {
                 **self._row(wanted, digest.size, stored),
                 "hash": digest.sha256,
@@ -258,6 +261,11 @@ class Writing:
         facts = self._parts.facts(caller)
         guard = self._parts.guard
         return lambda lookups: guard.check_delete(found, caller.actor, facts, lookups)
+
+
+def _check_replaced(wanted: Wanted, stored: Document | None) -> None:
+    if wanted.replaces is not None and (stored is None or stored["hash"] != wanted.replaces):
+        raise Problem(Code.TRANSACTION_CONFLICT, "The file is another one by now, or gone.")
 
 
 def too_large(limit: int) -> Problem:

@@ -1,4 +1,5 @@
-"""The board's file rules: avatars are their owner's, pictures of a post its author's."""
+"""The board's file rules: avatars are their owner's until they are cleaned, thumbnails the
+server's, pictures of a post its author's."""
 
 from __future__ import annotations
 
@@ -20,7 +21,7 @@ def app(tmp_path: Path) -> Iterator[Harness]:
         yield harness
 
 
-def test_an_avatar_is_its_owners_to_change_and_everybodys_to_see(app: Harness) -> None:
+def test_an_avatar_is_its_owners_until_the_server_has_cleaned_it(app: Harness) -> None:
     mine, other = app.sign_in(), app.sign_in()
     path = f"avatars/{uid_of(app, mine)}/face.png"
 
@@ -29,10 +30,25 @@ def test_an_avatar_is_its_owners_to_change_and_everybodys_to_see(app: Harness) -
     assert upload(app, path, b"x", other, content_type="image/png").code == "PERMISSION_DENIED"
     large = bytes(2 * 1024 * 1024 + 1)
     assert upload(app, path, large, mine, content_type="image/png").code == "PERMISSION_DENIED"
-    assert download(app, path).body == b"x"
+    assert download(app, path, mine).body == b"x"
+    assert download(app, path, other).code == download(app, path).code == "NOT_FOUND"
+    mark = '{"cleaned": true}'
+    refused = upload(app, path, b"x", mine, content_type="image/png", metadata=mark)
+    assert refused.code == "PERMISSION_DENIED"
+    admin = app.admin_key("storage:write")
+    assert upload(app, path, b"c", admin, content_type="image/png", metadata=mark).status == 200
+    assert download(app, path, other).body == download(app, path).body == b"c"
     assert app.post("/v1/storage/list", {}, other).json()["files"] == []
     listed = app.post("/v1/storage/list", {}, mine).json()["files"]
     assert [file["path"] for file in listed] == [path]
+
+
+def test_a_thumbnail_is_the_servers_to_write_and_everybodys_to_see(app: Harness) -> None:
+    mine = app.sign_in()
+    path = f"thumbs/{uid_of(app, mine)}/face.png"
+    assert upload(app, path, b"x", mine, content_type="image/png").code == "PERMISSION_DENIED"
+    assert upload(app, path, b"x", app.admin_key("storage:write")).status == 200
+    assert download(app, path).body == b"x"
 
 
 def test_pictures_follow_their_post(app: Harness) -> None:

@@ -156,6 +156,28 @@ async def test_the_caller_s_rights_are_those_of_the_rules(shop: Shop) -> None:
 
 @shop(
     """
+    @fn.event()
+    async def swap(ctx, event):
+        files, found = ctx.storage, []
+        first = await files.put("r/a", b"one")
+        await files.put("r/a", b"two")
+        for path, there in (("r/a", first["hash"]), ("r/none", first["hash"])):
+            try:
+                await files.put(path, b"late", replaces=there)
+            except Exception as problem:
+                found.append(problem.code.name)
+        now = await files.stat("r/a")
+        await files.put("r/a", b"three", replaces=now["hash"])
+        listed = await files.list("r/")
+        return found + [(await files.get("r/a")).decode(), len(listed["files"])]
+    """
+)
+async def test_a_put_may_name_the_one_file_that_it_replaces(shop: Shop) -> None:
+    assert await shop.call("swap") == ["TRANSACTION_CONFLICT"] * 2 + ["three", 1]
+
+
+@shop(
+    """
     import asyncio
 
     async def endless():
