@@ -17,10 +17,21 @@ def paragraphs(text: str) -> str:
     return "\n".join(f"<p>{escape(part)}</p>" for part in parts)
 
 
+STYLE = """
+:root { color-scheme: light dark; --line: #8885; --accent: #0b7a5b }
+@media (prefers-color-scheme: dark) { :root { --accent: #4cc79f } }
+body { max-width: 40rem; margin: 0 auto; padding: 1rem; font: 16px/1.5 system-ui, sans-serif }
+h1 { font-size: 1.4rem } h1, p { overflow-wrap: anywhere } p { white-space: pre-line }
+textarea { width: 100%; min-height: 8rem; padding: .5rem; font: inherit; box-sizing: border-box }
+footer { border-top: 1px solid var(--line); padding-top: .5rem } a { color: var(--accent) }
+"""
+
+
 def page(title: str, body: str) -> str:
     """A whole document; `body` is HTML already."""
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(title)}</title><h1>{escape(title)}</h1>\n{body}\n</html>\n"
+        f'<link rel="icon" href="data:,"><title>{escape(title)}</title><style>{STYLE}</style>'
+        f'<h1>{escape(title)}</h1>\n{body}\n<footer><a href="/">The board</a></footer></html>\n'
     )

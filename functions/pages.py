@@ -8,7 +8,7 @@ from baas import Context, fn
 
 HTML = {
     "content-type": "text/html; charset=utf-8",
-    "content-security-policy": "default-src 'none'",
+    "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:",
     "cache-control": "max-age=60",
 }
 
@@ -23,5 +23,6 @@ async def post_page(ctx: Context, request: fn.HttpRequest) -> dict[str, Any]:
         return {"statusCode": 404, "headers": HTML, "body": body}
     post = found["documents"][0]
     likes = post.get("likes", 0)
-    body = page(post["title"], f"{paragraphs(post['text'])}\n<p>{likes} likes</p>")
+    liked = "1 like" if likes == 1 else f"{likes} likes"
+    body = page(post["title"], f"{paragraphs(post['text'])}\n<p><small>{liked}</small></p>")
     return {"statusCode": 200, "headers": HTML, "body": body}

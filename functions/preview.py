@@ -16,7 +16,20 @@ Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
-FORM = page("Preview", '<form method="post"><textarea name="text"></textarea></form>')
+#: What is typed goes out over the WebSocket of this very path, and comes back as HTML.
+FORM = page(
+    "Preview",
+    """<label for="text">Write here, and see below what the board makes of it.</label>
+<textarea id="text" autofocus></textarea>
+<article id="shown" aria-live="polite"></article>
+<script>
+  const text = document.getElementById("text");
+  const socket = new WebSocket(location.href.replace(/^http/, "ws"));
+  const say = () => socket.readyState === WebSocket.OPEN && socket.send(text.value);
+  socket.onmessage = (message) => { document.getElementById("shown").innerHTML = message.data; };
+  socket.onopen = text.oninput = say;
+</script>""",
+)
 
 
 async def preview(scope: Scope, receive: Receive, send: Send) -> None:
