@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from tests.support.gateway import NOTES_APP, Gateway, running, write_app
+from tests.support.gateway import NOTES_APP, Gateway, running, wait_until, write_app
 
 
 def baas(folder: Path, *arguments: str) -> None:
@@ -51,3 +52,21 @@ def test_an_import_beside_a_running_gateway_is_seen_by_it(tmp_path: Path) -> Non
         baas(folder, "data", "import", "notes.jsonl", "--data", gateway.data)
         notes = gateway.post("/v1/database/notes/find", token=session["accessToken"]).json()
         assert [note["_id"] for note in notes["documents"]] == ["imported"]
+
+
+def test_a_restore_to_an_earlier_moment(tmp_path: Path) -> None:
+    first, second = (write_app(tmp_path / name, NOTES_APP) for name in ("first", "second"))
+    with running(first) as gateway:
+        session = gateway.post("/v1/auth/sign-in/anonymous").json()
+        token = session["accessToken"]
+        insert(gateway, token, "before")
+        moment = datetime.now(UTC)
+        wait_until(lambda: datetime.now(UTC) - moment > timedelta(milliseconds=2))
+        insert(gateway, token, "after")
+        body = {"id": "before", "update": {"$set": {"title": "spoiled"}}}
+        assert gateway.post("/v1/database/notes/update", body, token=token).status_code == 200
+        baas(first, "backup", "../app.tar", "--data", gateway.data)
+    baas(second, "restore", "../app.tar", "--at", moment.isoformat())
+    with running(second) as gateway:
+        notes = gateway.post("/v1/database/notes/find", token=token).json()["documents"]
+        assert [(note["_id"], note.get("title")) for note in notes] == [("before", None)]
