@@ -139,7 +139,8 @@ class FeedListener(Protocol):
 
 
 class Follower(Protocol):
-    """The process's one reader of the change feed. Reads only while somebody listens."""
+    """The process's one reader of the change feed. Reads only while somebody listens, and begins
+    at the feed's end."""
 
     @property
     def position(self) -> str:
@@ -147,8 +148,13 @@ class Follower(Protocol):
         ...
 
     def listen(self, collection: str, listener: FeedListener) -> None:
-        """From now on: the next commit after `position` that touches `collection`. A listener of
-        several collections gets a commit once."""
+        """Commits that touch `collection`, soon (see `ready`). A listener of several collections
+        gets a commit once."""
+        ...
+
+    async def ready(self) -> None:
+        """Until those who listen are given all that is written from now on. What they read after
+        this and what they are told then leave no gap. To be asked by one who listens."""
         ...
 
     def ignore(self, collection: str, listener: FeedListener) -> None: ...

@@ -30,6 +30,8 @@ class FeedFollower:
         self._position = ""
         self._listeners: dict[str, dict[FeedListener, None]] = {}
         self._wanted = asyncio.Event()
+        self._following = asyncio.Event()
+        self._astray = False
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -37,7 +39,6 @@ class FeedFollower:
         return self._position
 
     async def start(self) -> None:
-        """From now on what is written is passed on."""
         self._position = await resolve(self._feed().head())
         self._task = asyncio.create_task(self._follow(), name="baas-follower")
 
@@ -61,17 +62,31 @@ class FeedFollower:
         if not self._listeners:
             self._wanted.clear()
 
+    async def ready(self) -> None:
+        await self._following.wait()
+
     async def _follow(self) -> None:
         while True:
-            await self._wanted.wait()
+            if not self._listeners:
+                self._following.clear()
+                await self._wanted.wait()
             try:
+                if self._astray or not self._following.is_set():
+                    await self._begin()
                 await self._step()
             except CursorTooOld:
-                self._position = await resolve(self._feed().head())
-                self._lost()
+                self._astray = True
             except Exception:
                 _log.exception("the change feed could not be read")
                 await asyncio.sleep(_AGAIN_SECONDS)
+
+    async def _begin(self) -> None:
+        """At the feed's end: what was written while nobody listened is nobody's concern."""
+        self._position = await resolve(self._feed().head())
+        astray, self._astray = self._astray, False
+        self._following.set()
+        if astray:
+            self._lost()
 
     async def _step(self) -> None:
         """One page, or a while of waiting for it."""

@@ -94,8 +94,6 @@ class Sessions:
     # -- life --------------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        for name in (*self._collections.each, *self._collections.all):
-            self._follower.listen(name, self)
         self._ticks = asyncio.create_task(self._tick_on(), name="baas-realtime")
 
     def drain(self) -> None:
@@ -107,9 +105,6 @@ class Sessions:
     async def stop(self) -> None:
         """Safe twice, and before `start`."""
         self.drain()
-        if self._ticks is not None:
-            for name in (*self._collections.each, *self._collections.all):
-                self._follower.ignore(name, self)
         for task in (self._ticks, self._asking):
             if task is not None:
                 task.cancel()
@@ -130,6 +125,9 @@ class Sessions:
         if self._addresses[address] >= self._settings.sockets_per_address:
             raise _too_many("Too many connections from this address.")
         session = Session(self, wire, new_id(), ip, claimed)
+        if not self._open:  # nobody's identity is of interest where nobody is connected
+            for name in (*self._collections.each, *self._collections.all):
+                self._follower.listen(name, self)
         self._open[session] = address
         self._addresses[address] += 1
         return session
@@ -171,6 +169,9 @@ class Sessions:
         address = self._open.pop(session, None)
         if address is None:
             return
+        if not self._open:
+            for name in (*self._collections.each, *self._collections.all):
+                self._follower.ignore(name, self)
         _count_down(self._addresses, address)
         self._let_sleep(session)
         self._stale.pop(session, None)
@@ -248,6 +249,7 @@ class Sessions:
         failed: list[Session] = []
         asked = 0
         try:
+            await self._follower.ready()
             while self._stale:
                 session = next(iter(self._stale))
                 del self._stale[session]

@@ -23,6 +23,7 @@ import msgspec
 from baas.query import expr as e
 from baas.rules.entries import EntriesReader, EntryRule, read_rule_text
 from baas.rules.model import Advice
+from baas.rules.needs import Needs, needs_of
 from baas.rules.vocabulary import AUTH_MEMBERS, Root, Scope
 from baas.yamlfile import load_yaml
 
@@ -82,12 +83,14 @@ class History(msgspec.Struct, frozen=True):
 
 
 class ChannelEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """One entry. `history` None: nothing is kept."""
+    """One entry. `history` None: nothing is kept. `needs`: of the rules to hear and to be seen,
+    which are asked again while one does."""
 
     channel: str
     pattern: re.Pattern[str]
     rules: dict[ChannelOperation, EntryRule]
     history: History | None = History()
+    needs: Needs = Needs()
 
     def params_of(self, name: str) -> dict[str, str] | None:
         match = self.pattern.fullmatch(name)
@@ -149,7 +152,14 @@ class _Reader(EntriesReader):
         history: History | None = History()
         if _HISTORY in given:
             history = self._history(given[_HISTORY], index)
-        return ChannelEntry(channel=given[_CHANNEL], pattern=pattern, rules=rules, history=history)
+        lasting = [rule for op, rule in rules.items() if op is not ChannelOperation.PUBLISH]
+        return ChannelEntry(
+            channel=given[_CHANNEL],
+            pattern=pattern,
+            rules=rules,
+            history=history,
+            needs=needs_of(one.rule.expr for one in lasting),
+        )
 
     def _rule(
         self, value: Any, index: int, operation: ChannelOperation, params: tuple[str, ...]

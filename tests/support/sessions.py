@@ -178,6 +178,9 @@ class FakeFollower:
     def position(self) -> str:
         return ""
 
+    async def ready(self) -> None:
+        return None
+
     def listen(self, collection: str, listener: FeedListener) -> None:
         self.listeners[collection] = listener
 

@@ -15,7 +15,8 @@ from baas.push.channels.cursors import ChannelCursors
 from baas.push.contract import Caller, Ended, Outbox
 from baas.push.frames import Join, Publish, encode_frame
 from baas.rules.channelsfile import INBOX, History
-from baas.schema.values import Document
+from baas.rules.needs import Needs
+from baas.schema.values import Document, Value
 
 _log = logging.getLogger(__name__)
 
@@ -24,11 +25,22 @@ PAGE: Final = 200
 
 
 class Heard(msgspec.Struct, frozen=True):
-    """A message on its way: `frame` up to its client's own part; `seq` 0: there is no going on
-    from it."""
+    """A message on its way: `frame` up to its client's own part; `after` is the number of the
+    message before it. `seq` 0: there is no going on from it."""
 
     seq: int
+    after: int
     frame: bytes
+
+
+class Rights(msgspec.Struct, frozen=True):
+    """What one may do in a channel beside hearing. `looked_up`: the documents that decided;
+    `turned` is the service's count of changes from before they were read."""
+
+    presence: bool
+    needs: Needs = Needs()
+    looked_up: frozenset[tuple[str, str]] = frozenset()
+    turned: int = 0
 
 
 class MemberHost(Protocol):
@@ -37,14 +49,18 @@ class MemberHost(Protocol):
     store: DocumentStore
     cursors: ChannelCursors
 
-    async def may_hear(self, name: str, caller: Caller) -> frozenset[tuple[str, str]]:
-        """The documents that decided; raises the refusal."""
+    async def may(self, name: str, caller: Caller) -> Rights:
+        """What the rules allow now; raises the refusal where that is not even to hear."""
         ...
 
     async def send(self, member: Member, frame: Publish, caller: Caller) -> None: ...
 
     async def enter(self, member: Member, frame: Join, caller: Caller) -> None:
         """Makes the member seen in its channel, or unseen."""
+        ...
+
+    def unseen(self, member: Member) -> None:
+        """Soon it is not seen any more."""
         ...
 
     async def history(self, channel: str, after: int) -> tuple[list[Heard], int]:
@@ -57,7 +73,13 @@ class MemberHost(Protocol):
 
     def gone(self, member: Member) -> None: ...
 
-    def rests_on(self, member: Member, documents: frozenset[tuple[str, str]]) -> None: ...
+    async def present(self, member: Member) -> list[Document]:
+        """Who is seen in its channel; nobody, for one who may not see it."""
+        ...
+
+    def rests_on(self, member: Member, rights: Rights) -> None:
+        """They are asked again when what they rest on changes."""
+        ...
 
     def seen(self, member: Member) -> None: ...
 
@@ -83,8 +105,9 @@ class Member:
         self.session: Final = session
         self.caller = caller
         self.heard = 0
-        #: The document that shows it to others, once there is one.
+        #: The document that shows it to others, once there is one, and what that says.
         self.shown: str | None = None
+        self.state: Value = None
         #: Whether it is told who else is there.
         self.sees = False
         self.closed = False
@@ -93,7 +116,11 @@ class Member:
         self._tail = b',"id":%b}' % msgspec.json.encode(frame.id)
         self._outbox = outbox
         self._ended = ended
+        #: What comes while it is behind is not sent but noted, and made up for.
         self._behind = True
+        self._newest = 0
+        self._missed = False
+        self._missed_presence = False
         self._catching: asyncio.Task[None] | None = None
 
     @property
@@ -107,37 +134,68 @@ class Member:
 
     # -- hearing -----------------------------------------------------------------------------------
 
-    def greet(self, presence: list[Document], cursor: str | None) -> None:
+    async def begin(self, heard: int, *, lost: bool) -> None:
+        """`joined`, and what was missed since that message; `lost`: what that was is not known."""
+        self.heard = heard
+        self._missed_presence = False  # from before the list is read, so that nothing is missed
+        entries = await self._host.present(self)
+        self._missed = False
+        self._greet(entries)
+        if lost:
+            self._resync()
+        self.start_catching_up()
+        if self._catching is not None:
+            await asyncio.wait([self._catching])
+
+    def _greet(self, presence: list[Document]) -> None:
+        """`joined`, from where it stands: also to one that was left behind, as to who is there."""
+        cursor = None
+        if self.history is not None:
+            cursor = self._host.cursors.seal(self.channel, self.heard)
         frame = encode_frame("joined", presence=presence, cursor=cursor)
         self._outbox.send_shared(frame[:-1], self._tail)
 
     def hear(self, message: Heard) -> None:
-        """A message of the moment. One that does not follow on is left to `catch_up`."""
-        if self.closed or self._behind:
+        """A message of the moment. One that does not follow on is left to the history."""
+        if self.closed or (message.seq and message.seq <= self.heard):
             return
-        if not self._outbox.has_room:
-            self._fall_behind()
+        if self._behind or not self._outbox.has_room or message.after != self.heard:
+            self._note(message)
             return
-        if message.seq:
-            if message.seq <= self.heard:
-                return
-            if message.seq > self.heard + 1:
-                self.start_catching_up()
-                return
-            self.heard = message.seq
+        self.heard = message.seq
         self._outbox.send_shared(message.frame, self._tail)
 
+    def _note(self, message: Heard) -> None:
+        self._newest = max(self._newest, message.seq)
+        self._missed = self._missed or not message.seq
+        self._fall_behind()
+
     def tell(self, shared: bytes) -> None:
-        """Who came and who went. A client that is behind is told the whole list later."""
-        if not self.closed and not self._behind and self.sees:
-            if self._outbox.has_room:
-                self._outbox.send_shared(shared, self._tail)
-            else:
-                self._fall_behind()
+        """Who came and who went."""
+        if self.closed or not (self.sees or self._behind):
+            return
+        if self._behind or not self._outbox.has_room:
+            self._missed_presence = True
+            self._fall_behind()
+        else:
+            self._outbox.send_shared(shared, self._tail)
 
     def _fall_behind(self) -> None:
-        self._behind = True
-        self._outbox.on_room(self.start_catching_up)
+        if not self._behind:
+            self._behind = True
+            self._catch_up_soon()
+
+    def _catch_up_soon(self) -> None:
+        if self._outbox.has_room:
+            self.start_catching_up()
+        else:
+            self._outbox.on_room(self.start_catching_up)
+
+    def start_afresh(self) -> None:
+        """Whatever was written lately, it may not have been told."""
+        self._missed = True
+        self._missed_presence = self.sees
+        self.start_catching_up()
 
     def start_catching_up(self) -> None:
         self._behind = True
@@ -147,43 +205,57 @@ class Member:
 
     async def _catch_up(self) -> None:
         try:
-            if self.history is None:
-                self.resync()  # what was missed is nowhere
-                self._behind = False
-            else:
-                await self.catch_up()
+            await self._all_missed()
         except Problem as problem:
             self.end(problem)
         except Exception:
             _log.exception("a member of a channel could not be told what it missed")
             self.end(denied("The channel could not be followed."))
 
-    async def catch_up(self) -> None:
-        """All that it has not heard, from the history; then it hears as messages come."""
+    async def _all_missed(self) -> None:
+        """All that it has not heard, from the history, and who is there; then it hears as messages
+        come."""
         while not self.closed:
-            messages, last = await self._host.history(self.channel, self.heard)
-            if messages and messages[0].seq > self.heard + 1 and not self.is_inbox:
-                self.resync()
-            if not messages:
-                if last > self.heard and not self.is_inbox:
-                    self.resync()
-                self.heard = max(self.heard, last)
+            if not self._outbox.has_room:
+                self._outbox.on_room(self.start_catching_up)
+                return
+            if self._missed_presence:
+                self._missed_presence = False
+                self._greet(await self._host.present(self))
+            elif not await self._more():
                 self._behind = False
                 return
-            for message in messages:
-                if not self._outbox.has_room:
-                    self._outbox.on_room(self.start_catching_up)
-                    return
-                self.heard = message.seq
-                self._outbox.send_shared(message.frame, self._tail)
 
-    def resync(self) -> None:
+    async def _more(self) -> bool:
+        """The next messages of the history; False once there are none, and nothing else to do."""
+        missed, self._missed = self._missed, False
+        if self.history is None:
+            if missed:
+                self._resync()  # what was missed is nowhere
+            return False
+        messages, last = await self._host.history(self.channel, self.heard)
+        for message in messages:
+            if self.closed or not self._outbox.has_room:
+                return True
+            if message.seq <= self.heard:
+                continue
+            self._follow_on(message.after)
+            self.heard = message.seq
+            self._outbox.send_shared(message.frame, self._tail)
+        if not messages and last > self.heard:
+            self._follow_on(last)
+            self.heard = last
+        noted = self._missed or self._missed_presence or self._newest > self.heard
+        return bool(messages) or noted
+
+    def _follow_on(self, after: int) -> None:
+        """Of an inbox what is missing has been acknowledged."""
+        if after != self.heard and not self.is_inbox:
+            self._resync()
+
+    def _resync(self) -> None:
         """Some messages are not there any more: the client is told so."""
         self._outbox.send(encode_frame("resync", id=self._id))
-
-    def settle(self) -> None:
-        """From now on it hears as messages come."""
-        self._behind = False
 
     # -- what the client asks ----------------------------------------------------------------------
 
@@ -221,9 +293,26 @@ class Member:
         if self.closed or self.is_inbox:
             return
         try:
-            self._host.rests_on(self, await self._host.may_hear(self.name, self.caller))
+            rights = await self._host.may(self.name, self.caller)
         except Problem as problem:
             self.end(problem)
+        else:
+            self._take_rights(rights)
+
+    def _take_rights(self, rights: Rights) -> None:
+        if self.closed:
+            return
+        if rights.presence != self.sees:
+            self._see(rights.presence)
+        self._host.rests_on(self, rights)
+
+    def _see(self, sees: bool) -> None:
+        """The list that it is told begins anew: empty for one that may not see it any more."""
+        self.sees = sees
+        if not sees:
+            self._host.unseen(self)
+        self._missed_presence = True
+        self.start_catching_up()
 
     def end(self, problem: Problem) -> None:
         if not self.closed:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Final
 
@@ -44,12 +45,20 @@ _SERVER: Final = WriteInfo()
 
 
 class Presence:
-    """`most`: sessions that are shown in one channel."""
+    """`most`: sessions that are shown in one channel. `taken_away` is called when this process was
+    taken for dead although it is not (it stood still for a while)."""
 
-    def __init__(self, store: DocumentStore, clock: Clock, most: int) -> None:
+    def __init__(
+        self,
+        store: DocumentStore,
+        clock: Clock,
+        most: int,
+        taken_away: Callable[[], Awaitable[None]],
+    ) -> None:
         self._store = store
         self._clock = clock
         self._most = most
+        self._taken_away = taken_away
         self._owner = new_id()
         self._said = False
         self._task: asyncio.Task[None] | None = None
@@ -126,20 +135,31 @@ class Presence:
         while True:
             await asyncio.sleep(BEAT_SECONDS)
             try:
-                if self._said:
-                    await self._say_alive()
-                await self.sweep()
+                await self.look_after()
             except Problem as problem:
                 _log.warning("presence could not be looked after: %s", problem)
             except Exception:
                 _log.exception("presence could not be looked after")
 
-    async def _say_alive(self) -> None:
-        now = date_from_ms(self._clock.now_ms())
-        row = {"_id": self._owner, "seen": now}
-        step = Change(collection=OWNERS, id=self._owner, apply=lambda stored, lookups: row)
-        await self._store.write((step,), _SERVER)
+    async def look_after(self) -> None:
+        """Says that this process is alive, and takes away what is shown of those that are not."""
+        if self._said and not await self._say_alive():
+            await self._taken_away()
+        await self.sweep()
+
+    async def _say_alive(self) -> bool:
+        """Whether that was known before."""
+        row = {"_id": self._owner, "seen": date_from_ms(self._clock.now_ms())}
+        known = False
+
+        def apply(stored: Document | None, lookups: Lookups) -> Outcome:
+            nonlocal known
+            known = stored is not None
+            return row
+
+        await self._store.write((Change(collection=OWNERS, id=self._owner, apply=apply),), _SERVER)
         self._said = True
+        return known
 
     async def sweep(self) -> None:
         """Takes away what is shown of dead processes and of long-polls that are gone. Every process

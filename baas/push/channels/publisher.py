@@ -32,12 +32,14 @@ from baas.ports.documents import (
 )
 from baas.push.channels.rows import CHANNELS, MESSAGES, channel_id, message_id
 from baas.rules.channelsfile import History
-from baas.schema.values import Document, Value, date_from_ms, decode, encode
+from baas.schema.values import DATE, Document, Value, date_from_ms, decode, encode
 
 #: Messages of one write.
 MAX_TOGETHER: Final = 200
 #: Writes that met another process, in a row.
 _MAX_TRIES: Final = 50
+#: A channel's last number is known for so long after its last message has expired, in seconds.
+_FORGOTTEN_SECONDS: Final = 86_400
 #: How long a message of a channel without history is there, for the feed to carry it, in seconds.
 _PASSING_SECONDS: Final = 60
 
@@ -71,17 +73,15 @@ class Publisher:
             return
         lane = self._lanes.get(channel)
         if lane is None:
-            lane = self._lanes[channel] = _Lane(self._store, self._clock, channel)
-        try:
-            await lane.add(history, message)
-        finally:
-            if lane.idle and self._lanes.get(channel) is lane:
-                del self._lanes[channel]
+            lane = self._lanes[channel] = _Lane(
+                self._store, self._clock, channel, lambda: self._lanes.pop(channel, None)
+            )
+        await lane.add(history, message)
 
     async def _pass(self, channel: str, message: Outgoing) -> None:
         """Nobody may go on from it, so it needs no number."""
         now_ms = self._clock.now_ms()
-        row = _row(new_id(), channel, 0, message, now_ms, _PASSING_SECONDS)
+        row = _row(new_id(), channel, 0, 0, message, now_ms, _PASSING_SECONDS)
         await self._store.write((_insert(row, message),), _info([message]))
 
 
@@ -92,26 +92,26 @@ class _Waiting(msgspec.Struct):
 
 
 class _Lane:
-    """One channel, as this process writes to it."""
+    """One channel, as this process writes to it, while it does; `done` is called at its end."""
 
-    def __init__(self, store: DocumentStore, clock: Clock, channel: str) -> None:
+    def __init__(
+        self, store: DocumentStore, clock: Clock, channel: str, done: Callable[[], object]
+    ) -> None:
         self._store = store
         self._clock = clock
         self._channel = channel
+        self._done = done
         self._id = channel_id(channel)
-        self._seq: int | None = None
+        #: The number of the last message, 0 where there was none; None: not known.
+        self._last: int | None = None
         self._waiting: list[_Waiting] = []
         self._task: asyncio.Task[None] | None = None
-
-    @property
-    def idle(self) -> bool:
-        return not self._waiting and (self._task is None or self._task.done())
 
     async def add(self, history: History, message: Outgoing) -> None:
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
         self._waiting.append(_Waiting(history, message, done))
-        if self._task is None or self._task.done():
+        if self._task is None:
             self._task = loop.create_task(self._run(), name="baas-channel")
         await asyncio.shield(done)
 
@@ -126,6 +126,7 @@ class _Lane:
                 _settle(batch, fault)
             else:
                 _settle(batch, None)
+        self._done()
 
     async def _one_by_one(self, batch: list[_Waiting], problem: Problem) -> None:
         """A refused message must not take the others along."""
@@ -142,45 +143,58 @@ class _Lane:
 
     async def _write(self, batch: list[_Waiting]) -> None:
         for _ in range(_MAX_TRIES):
-            if self._seq is None:
+            if self._last is None:
                 head = await resolve(self._store.get(CHANNELS, self._id))
-                self._seq = 0 if head is None else decode(head)["seq"]
-            first = self._seq + 1
+                self._last = 0 if head is None else decode(head)["seq"]
+            numbers = self._numbers(self._last, len(batch))
             try:
                 messages = [one.message for one in batch]
-                await self._store.write(self._steps(batch, first), _info(messages))
+                await self._store.write(self._steps(batch, numbers), _info(messages))
             except (_Moved, DuplicateKey):
-                self._seq = None
+                self._last = None
                 continue
             except BaseException:
-                self._seq = None  # whether it was written is not known
+                self._last = None  # whether it was written is not known
                 raise
-            self._seq = first + len(batch) - 1
+            self._last = numbers[-1]
             return
         raise Problem(Code.UNAVAILABLE, "The channel is too busy.", retry_after=1)
 
-    def _steps(self, batch: list[_Waiting], first: int) -> tuple[Step, ...]:
+    def _numbers(self, last: int, count: int) -> list[int]:
+        """`last`, then those of the messages. One after the other; the first ever is the time, so
+        that a channel which was forgotten goes on above all that it had."""
+        first = last + 1 if last else self._clock.now_ms()
+        return [last, *range(first, first + count)]
+
+    def _steps(self, batch: list[_Waiting], numbers: list[int]) -> tuple[Step, ...]:
         now_ms = self._clock.now_ms()
         steps: list[Step] = [
-            Change(collection=CHANNELS, id=self._id, apply=self._head(first, batch))
+            Change(collection=CHANNELS, id=self._id, apply=self._head(batch, numbers, now_ms))
         ]
-        for seq, one in enumerate(batch, first):
+        for after, seq, one in zip(numbers, numbers[1:], batch, strict=False):
             keep = one.history.keep if one.message.keep is None else one.message.keep
             id = message_id(self._id, seq)
-            steps.append(
-                _insert(_row(id, self._channel, seq, one.message, now_ms, keep), one.message)
-            )
-            if (gone := seq - one.history.max) > 0:
-                steps.append(_delete(message_id(self._id, gone)))
+            row = _row(id, self._channel, seq, after, one.message, now_ms, keep)
+            steps.append(_insert(row, one.message))
+            steps.append(_delete(message_id(self._id, seq - one.history.max)))
         return tuple(steps)
 
-    def _head(self, first: int, batch: list[_Waiting]) -> Callable[..., Outcome]:
-        last = first + len(batch) - 1
+    def _head(
+        self, batch: list[_Waiting], numbers: list[int], now_ms: int
+    ) -> Callable[..., Outcome]:
+        keep = max(one.history.keep for one in batch) + _FORGOTTEN_SECONDS
+        expires = date_from_ms(now_ms + keep * 1000)
 
         def apply(stored: Document | None, lookups: Lookups) -> Outcome:
-            if (0 if stored is None else stored["seq"]) != first - 1:
+            if (0 if stored is None else stored["seq"]) != numbers[0]:
                 raise _Moved
-            return {"_id": self._id, "channel": self._channel, "seq": last}
+            later = expires if stored is None else max(expires, stored["expires"], key=_when)
+            return {
+                "_id": self._id,
+                "channel": self._channel,
+                "seq": numbers[-1],
+                "expires": later,
+            }
 
         return apply
 
@@ -195,11 +209,14 @@ def _settle(batch: list[_Waiting], fault: BaseException | None) -> None:
                 one.done.exception()  # whoever waits has it; nobody else need hear
 
 
-def _row(id: str, channel: str, seq: int, message: Outgoing, now_ms: int, keep: int) -> Document:
+def _row(
+    id: str, channel: str, seq: int, after: int, message: Outgoing, now_ms: int, keep: int
+) -> Document:
     return {
         "_id": id,
         "channel": channel,
         "seq": seq,
+        "after": after,
         "event": message.event,
         "data": message.data,
         "from": message.sender,
@@ -216,6 +233,10 @@ def _insert(row: Document, message: Outgoing) -> Insert:
         body=encode(row),
         check=message.check,
     )
+
+
+def _when(date: Document) -> str:
+    return str(date[DATE])
 
 
 def _delete(id: str) -> Change:

@@ -1,10 +1,10 @@
 """What is kept of channels.
 
 - `_channels`: one per channel that has a history, its `_id` the digest of its name; `seq` is that
-  of its last message.
-- `_messages`: one per message, `_id` `<channel's id>-<seq>`, so that a number exists once. The
-  store forgets it once `expires` has passed. Of a channel without history `seq` is 0 and the id
-  random.
+  of its last message. The store forgets it a day after its last message.
+- `_messages`: one per message, `_id` `<channel's id>-<seq>`, so that a number exists once; `after`
+  is the number of the message before it, 0 for the first. The store forgets it once `expires` has
+  passed. Of a channel without history both numbers are 0 and the id random.
 - `_presence`: one per session seen in a channel; `owner` is the process that holds the connection,
   or none for a long-poll, which counts by `seen`.
 - `_presence_owners`: the processes, and when each last said that it is alive.
@@ -31,7 +31,7 @@ def _by(*names: str) -> IndexSpec:
 
 #: What the app declares to the store.
 CHANNEL_COLLECTIONS: Final[dict[str, CollectionSpec]] = {
-    CHANNELS: CollectionSpec(name=CHANNELS),
+    CHANNELS: CollectionSpec(name=CHANNELS, ttl=("expires",)),
     MESSAGES: CollectionSpec(name=MESSAGES, indexes=(_by("channel", "seq"),), ttl=("expires",)),
     PRESENCE: CollectionSpec(name=PRESENCE, indexes=(_by("channel"), _by("owner"))),
     OWNERS: CollectionSpec(name=OWNERS),

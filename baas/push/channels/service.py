@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections import Counter
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any, Final
 
@@ -29,17 +30,25 @@ from baas.ports.documents import (
     resolve,
 )
 from baas.push.channels.cursors import ChannelCursors, KeySource
-from baas.push.channels.member import PAGE, Heard, Member
+from baas.push.channels.member import PAGE, Heard, Member, Rights
 from baas.push.channels.presence import Presence, entry_of
 from baas.push.channels.publisher import Outgoing, Publisher
-from baas.push.channels.rows import CHANNELS, MESSAGES, PRESENCE, channel_id, inbox_of
+from baas.push.channels.rows import (
+    CHANNELS,
+    MESSAGES,
+    PRESENCE,
+    channel_id,
+    inbox_of,
+    presence_id,
+)
 from baas.push.contract import Caller, Commit, Ended, Follower, Outbox
 from baas.push.frames import Join, Publish, encode_frame
 from baas.query.ast import And, Eq, Field, Filter, Range, SortKey
 from baas.query.limits import QueryLimits
 from baas.rules.channelsfile import INBOX, MAX_NAME, ChannelOperation, History
+from baas.rules.needs import Needs
 from baas.schema.admit import admit_value
-from baas.schema.values import Document, Value, decode, encode
+from baas.schema.values import Document, Value, date_from_ms, decode, encode
 from baas.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -48,6 +57,9 @@ _log = logging.getLogger(__name__)
 INBOX_MESSAGES: Final = 1000
 _IN_ORDER: Final = (SortKey(("seq",)), SortKey(("_id",)))
 _ASKED_AT_ONCE: Final = 50
+#: Rules that speak of the time are asked again so often, in seconds.
+TIME_SECONDS: Final = 30.0
+_NOTHING: Final = Rights(presence=False)
 
 
 class Channels:
@@ -65,7 +77,9 @@ class Channels:
     ) -> None:
         self.store: DocumentStore = store
         self.cursors = ChannelCursors(secret)
-        self.presence: Final = Presence(store, clock, settings.push.presence_entries)
+        self.presence: Final = Presence(
+            store, clock, settings.push.presence_entries, self._show_again
+        )
         self._guard = guard
         self._follower = follower
         self._settings = settings.push
@@ -73,24 +87,28 @@ class Channels:
         self._clock = clock
         self._publisher = Publisher(store, clock)
         self._members: dict[str, dict[Member, None]] = {}
-        self._rests: dict[Member, frozenset[tuple[str, str]]] = {}
+        self._rests: dict[Member, Rights] = {}
         self._resting: dict[tuple[str, str], set[Member]] = {}
         self._listening: dict[str, int] = {}
+        #: Changes seen of each collection.
+        self._turns: Counter[str] = Counter()
+        self._timed: dict[Member, float] = {}
+        self._ticking: asyncio.Task[None] | None = None
         self._stale: dict[Member, None] = {}
         self._asking: asyncio.Task[None] | None = None
-        self._background: set[asyncio.Task[Any]] = set()
+        self._writing: dict[str, asyncio.Task[Any]] = {}
 
     async def start(self) -> None:
         self.presence.start()
 
     async def stop(self) -> None:
-        if self._asking is not None:
-            self._asking.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._asking
-        for task in list(self._background):
-            with suppress(Problem, asyncio.CancelledError):
-                await task
+        for task in (self._asking, self._ticking):
+            if task is not None:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+        if self._writing:
+            await asyncio.wait(list(self._writing.values()))
         await self.presence.stop()
 
     def rules_changed(self) -> None:
@@ -102,11 +120,9 @@ class Channels:
         self, frame: Join, caller: Caller, session: str, outbox: Outbox, ended: Ended
     ) -> Member:
         name, history = self._named(frame.channel, caller)
-        documents = await self.may_hear(frame.channel, caller)
         member = Member(self, frame, name, history, caller, session, outbox, ended)
         self._attach(member)
         try:
-            self.rests_on(member, documents)
             await self._open(member, frame, caller)
         except BaseException:
             member.close()
@@ -128,31 +144,23 @@ class Channels:
 
     async def _open(self, member: Member, frame: Join, caller: Caller) -> None:
         """`joined`, then what it has not heard. It is attached: nothing is missed meanwhile."""
+        rights = await self.may(frame.channel, caller)
+        member.sees = rights.presence
+        self.rests_on(member, rights)
         last = 0 if member.history is None else await self._last(member.channel)
-        since = self._since(member, frame, last)
-        if frame.presence is not msgspec.UNSET:
+        if frame.presence is not msgspec.UNSET or member.lasting:
             await self.enter(member, frame, caller)
-        member.sees = await self._may(ChannelOperation.PRESENCE, member.name, caller)
-        entries = await self.presence.entries(member.name) if member.sees else []
-        lost = since is None
-        member.heard = last if since is None else since
-        cursor = None
-        if member.history is not None:
-            cursor = self.cursors.seal(member.channel, member.heard)
-        member.greet(entries, cursor)
-        if lost:
-            member.resync()
-        if member.history is None:
-            member.settle()
-        else:
-            await member.catch_up()
+        since = self._since(member, frame, last)
+        await member.begin(last if since is None else since, lost=since is None)
 
     def _since(self, member: Member, frame: Join, last: int) -> int | None:
         """The number of the last message that the client has; None where it cannot say."""
         if frame.cursor is None:
             return 0 if member.is_inbox else last
         since = self.cursors.open(member.channel, frame.cursor)
-        return since if since is not None and since <= last else None
+        if since is not None and since <= last:
+            return since
+        return 0 if member.is_inbox else None
 
     async def _last(self, channel: str) -> int:
         head = await resolve(self.store.get(CHANNELS, channel_id(channel)))
@@ -168,36 +176,44 @@ class Channels:
         del members[member]
         if not members:
             del self._members[member.channel]
-        self.rests_on(member, frozenset())
+        self._rest_no_more(member)
         self._stale.pop(member, None)
         self._unlisten(MESSAGES)
         self._unlisten(PRESENCE)
-        shown, member.shown = member.shown, None
-        if shown is not None and not member.lasting:
-            self._later(self.presence.hide(shown))
+        if not member.lasting:
+            self.unseen(member)
 
     # -- rules -------------------------------------------------------------------------------------
 
-    async def may_hear(self, name: str, caller: Caller) -> frozenset[tuple[str, str]]:
+    async def may(self, name: str, caller: Caller) -> Rights:
         if name == INBOX:
-            return frozenset()
-        known = KnownLookups()
-        if not await self._may(ChannelOperation.SUBSCRIBE, name, caller, known):
+            return Rights(presence=False)
+        entry = self._guard.entry(name)
+        if entry is None:
             raise denied(REFUSAL)
-        return frozenset(known.known)
+        needs = Needs() if caller.actor.trusted else entry.needs
+        for other in needs.collections:  # from before they are read, so that no change is missed
+            self._listen(other)
+        try:
+            await self._follower.ready()
+            turned, known = self._turned(needs), KnownLookups()
+            if not await self._may(ChannelOperation.SUBSCRIBE, name, caller, known):
+                raise denied(REFUSAL)
+            presence = await self._may(ChannelOperation.PRESENCE, name, caller, known)
+        finally:
+            for other in needs.collections:
+                self._unlisten(other)
+        return Rights(presence, needs, frozenset(known.known), turned)
+
+    def _turned(self, needs: Needs) -> int:
+        return sum(self._turns[name] for name in needs.collections)
 
     async def _may(
-        self,
-        operation: ChannelOperation,
-        name: str,
-        caller: Caller,
-        known: KnownLookups | None = None,
-        data: Value = None,
+        self, operation: ChannelOperation, name: str, caller: Caller, known: KnownLookups
     ) -> bool:
         if name == INBOX:
             return False
-        known = known or KnownLookups()
-        facts = RequestFacts(time_ms=self._clock.now_ms(), ip=caller.ip, data=data)
+        facts = RequestFacts(time_ms=self._clock.now_ms(), ip=caller.ip)
         while True:
             try:
                 return self._guard.allows(operation, name, caller.actor, facts, known)
@@ -205,18 +221,44 @@ class Channels:
                 found = await resolve(self.store.get(need.collection, need.id))
                 known.known[need.collection, need.id] = None if found is None else decode(found)
 
-    def rests_on(self, member: Member, documents: frozenset[tuple[str, str]]) -> None:
-        for key in documents:
-            self._listen(key[0])
-        for key in self._rests.pop(member, frozenset()):
+    def rests_on(self, member: Member, rights: Rights) -> None:
+        for name in rights.needs.collections:
+            self._listen(name)
+        before = self._rests.get(member, _NOTHING)
+        self._rest_no_more(member)
+        self._rests[member] = rights
+        for key in rights.looked_up:
+            self._resting.setdefault(key, set()).add(member)
+        if before.looked_up != rights.looked_up and rights.turned != self._turned(rights.needs):
+            self._ask_again([member])  # a document may have changed before it was known here
+        if rights.needs.time:
+            self._timed[member] = self._clock.monotonic() + TIME_SECONDS
+            if self._ticking is None or self._ticking.done():
+                self._ticking = asyncio.get_running_loop().create_task(self._tick())
+
+    def _rest_no_more(self, member: Member) -> None:
+        rights = self._rests.pop(member, _NOTHING)
+        self._timed.pop(member, None)
+        for key in rights.looked_up:
             self._resting[key].discard(member)
             if not self._resting[key]:
                 del self._resting[key]
-            self._unlisten(key[0])
-        if documents:
-            self._rests[member] = documents
-            for key in documents:
-                self._resting.setdefault(key, set()).add(member)
+        for name in rights.needs.collections:
+            self._unlisten(name)
+
+    async def _tick(self) -> None:
+        """As long as some rule speaks of the time."""
+        while self._timed:
+            await asyncio.sleep(1.0)
+            self.ask_the_timed()
+
+    def ask_the_timed(self) -> None:
+        """Asks those rules again that are due."""
+        now = self._clock.monotonic()
+        due = [member for member, moment in self._timed.items() if moment <= now]
+        for member in due:
+            self._timed[member] = now + TIME_SECONDS
+        self._ask_again(due)
 
     def _ask_again(self, members: list[Member]) -> None:
         if not members:
@@ -303,7 +345,7 @@ class Channels:
     async def present_in(self, name: str, caller: Caller) -> list[Document]:
         """Who is seen in a channel; PERMISSION_DENIED where the rules show nobody."""
         check_name(name)
-        if not await self._may(ChannelOperation.PRESENCE, name, caller):
+        if not await self._may(ChannelOperation.PRESENCE, name, caller, KnownLookups()):
             raise denied(REFUSAL)
         return await self.presence.entries(name)
 
@@ -319,9 +361,9 @@ class Channels:
 
     async def history(self, channel: str, after: int) -> tuple[list[Heard], int]:
         last = await self._last(channel)
-        query = Find(
-            collection=MESSAGES, filter=_behind(channel, after), sort=_IN_ORDER, limit=PAGE
-        )
+        kept = Field(("expires",), Range("gt", date_from_ms(self._clock.now_ms())))
+        behind = And((*_behind(channel, after), kept))
+        query = Find(collection=MESSAGES, filter=behind, sort=_IN_ORDER, limit=PAGE)
         rows = await resolve(self.store.find(query))
         return [self._heard(decode(row)) for row in rows], last
 
@@ -336,31 +378,78 @@ class Channels:
         frame = encode_frame(
             "message", event=row["event"], data=row["data"], cursor=cursor, **{"from": row["from"]}
         )
-        return Heard(seq, frame[:-1])
+        return Heard(seq, row["after"], frame[:-1])
 
     # -- presence ----------------------------------------------------------------------------------
 
     async def enter(self, member: Member, frame: Join, caller: Caller) -> None:
         if frame.presence is msgspec.UNSET:
-            shown, member.shown = member.shown, None
-            if shown is not None:
-                await self.presence.hide(shown)
+            await self._hide(member)
             return
-        if not await self._may(ChannelOperation.PRESENCE, member.name, caller):
+        if not await self._may(ChannelOperation.PRESENCE, member.name, caller, KnownLookups()):
             raise denied(REFUSAL)
         limits = QueryLimits.of(self._limits)
         state = admit_value(frame.presence, limits, now_ms=self._clock.now_ms(), path="presence")
-        shown = await self.presence.show(
-            member.name, member.session, caller.actor.uid, state, lasting=member.lasting
-        )
-        if member.closed:
-            await self.presence.hide(shown)
-        else:
-            member.shown = shown
+        await self._show(member, state, caller.actor.uid)
+
+    async def _show(self, member: Member, state: Value, uid: str | None) -> None:
+        """Broken off, it is taken away again: `gone` finds it named, and waits its turn."""
+        before = member.shown
+        member.shown = presence_id(member.name, member.session)
+        work = self.presence.show(member.name, member.session, uid, state, lasting=member.lasting)
+        try:
+            await asyncio.shield(self._in_turn(member.shown, work))
+        except Problem:
+            member.shown = before
+            raise
+        member.state = state
+
+    async def _hide(self, member: Member) -> None:
+        shown, member.shown = member.shown, None
+        if member.lasting:  # it may be there from an earlier poll
+            shown = presence_id(member.name, member.session)
+        if shown is not None:
+            await asyncio.shield(self._in_turn(shown, self.presence.hide(shown)))
+
+    def unseen(self, member: Member) -> None:
+        shown, member.shown = member.shown, None
+        others = self._members.get(member.channel, ())
+        if shown is not None and not any(other.shown == shown for other in others):
+            self._in_turn(shown, self.presence.hide(shown))
+
+    def _in_turn(self, id: str, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """What is written of one session in one channel is written in the order asked."""
+        before = self._writing.get(id)
+
+        async def write() -> None:
+            if before is not None:
+                await asyncio.wait([before])
+            await work
+
+        task = asyncio.get_running_loop().create_task(write())
+        self._writing[id] = task
+        task.add_done_callback(lambda done: self._written(id, done))
+        return task
+
+    def _written(self, id: str, task: asyncio.Task[Any]) -> None:
+        if self._writing.get(id) is task:
+            del self._writing[id]
+        if not task.cancelled() and (fault := task.exception()) is not None:
+            _log.info("presence was not written: %s", fault)
+
+    async def _show_again(self) -> None:
+        """This process was taken for dead: what it shows has been taken away."""
+        for members in list(self._members.values()):
+            for member in list(members):
+                if member.shown is not None and not member.closed:
+                    await self._show(member, member.state, member.caller.actor.uid)
+
+    async def present(self, member: Member) -> list[Document]:
+        return await self.presence.entries(member.name) if member.sees else []
 
     def seen(self, member: Member) -> None:
         if member.shown is not None and member.lasting:
-            self._later(self.presence.seen(member.shown))
+            self._in_turn(member.shown, self.presence.seen(member.shown))
 
     # -- the feed ----------------------------------------------------------------------------------
 
@@ -379,6 +468,7 @@ class Channels:
         stale: dict[Member, None] = {}
         moved: dict[str, tuple[list[Document], list[Document]]] = {}
         for event in commit.events:
+            self._turns[event.collection] += 1
             if event.collection == MESSAGES and event.operation == "insert" and event.after:
                 self._deliver(decode(event.after))
             elif event.collection == PRESENCE:
@@ -406,13 +496,8 @@ class Channels:
     def lost(self) -> None:
         everyone = [one for members in self._members.values() for one in members]
         for member in everyone:
-            member.start_catching_up()
+            member.start_afresh()
         self._ask_again(everyone)
-
-    def _later(self, work: Coroutine[Any, Any, Any]) -> None:
-        task = asyncio.get_running_loop().create_task(_logged(work))
-        self._background.add(task)
-        task.add_done_callback(self._background.discard)
 
 
 def check_name(name: str) -> None:
@@ -441,16 +526,9 @@ def _of(channel: str) -> Filter:
     return Field(("channel",), Eq(channel))
 
 
-def _behind(channel: str, seq: int) -> Filter:
-    return And((_of(channel), Field(("seq",), Range("gt", seq))))
+def _behind(channel: str, seq: int) -> tuple[Filter, Filter]:
+    return _of(channel), Field(("seq",), Range("gt", seq))
 
 
 def _delete(stored: Document | None, lookups: Lookups) -> Outcome:
     return KEEP if stored is None else DELETE
-
-
-async def _logged(work: Awaitable[Any]) -> None:
-    try:
-        await work
-    except Problem as problem:
-        _log.warning("presence could not be written: %s", problem)

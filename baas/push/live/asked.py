@@ -20,6 +20,7 @@ from baas.query.limits import QueryLimits
 from baas.query.near import default_sort
 from baas.query.parse import parse_filter, parse_projection, parse_sort
 from baas.rules.model import CollectionRules, Operation
+from baas.rules.needs import Needs, needs_of, walk
 from baas.schema.values import Value, encode
 
 #: The guard's words for a collection that no file names; reserved names get the same.
@@ -35,14 +36,6 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     limit: int | None
     projection: Projection | None
     digest: bytes
-
-
-class Needs(msgspec.Struct, frozen=True):
-    """What a collection's rules look at beside the document and the caller: the `time` (or another
-    passing fact), and documents of other `collections`."""
-
-    time: bool = False
-    collections: frozenset[str] = frozenset()
 
 
 def read_watch(frame: Watch, caller: Caller, limits: QueryLimits, now_ms: int, most: int) -> Asked:
@@ -87,16 +80,13 @@ def identity(asked: Asked, decision: ReadDecision, own: str) -> str:
     return f"{parts!r}{audience}"
 
 
-def needs_of(rules: CollectionRules | None) -> Needs:
+def needs_of_watch(rules: CollectionRules | None) -> Needs:
     """Of the rules that decide about a watch."""
     if rules is None:
         return Needs()
     used = [rules.rules[Operation.WATCH].expr]
     used += [mask.read.expr for mask in rules.masks if mask.read is not None]
-    nodes = [node for expr in used for node in walk(expr)]
-    time = any(isinstance(n, e.Variable) and n.name in ("now", "request") for n in nodes)
-    others = {n.collection for n in nodes if isinstance(n, (e.Lookup, e.LookupExists))}
-    return Needs(time, frozenset(others))
+    return needs_of(used)
 
 
 def looks_up(decision: ReadDecision) -> bool:
@@ -107,14 +97,6 @@ def looks_up(decision: ReadDecision) -> bool:
 
 
 # -- trees ----------------------------------------------------------------------------------------
-
-
-def walk(expr: e.Expr) -> list[e.Expr]:
-    """The expression and all below it."""
-    found = [expr]
-    for child in e.children(expr):
-        found += walk(child)
-    return found
 
 
 def nodes_of(filter: Filter) -> list[Filter]:

@@ -67,6 +67,10 @@ class Host(Protocol):
     @property
     def position(self) -> str: ...
 
+    async def following(self) -> None:
+        """Until this process is given all that is written from now on."""
+        ...
+
 
 class LiveQuery:
     def __init__(self, host: Host, asked: Asked, decision: ReadDecision, key: str, pure: bool):
@@ -257,6 +261,7 @@ class LiveQuery:
 
     async def _read_once(self) -> None:
         host = self._host
+        await host.following()
         async with host.store.snapshot() as reader:
             at = reader.cursor
             entries, complete = await read_entries(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from contextlib import suppress
 from typing import Any, Final
 
@@ -14,13 +15,14 @@ from baas.ports.changes import ChangeEvent, ChangeFeed
 from baas.ports.documents import DocumentStore, KnownLookups, Lookups
 from baas.push.contract import Caller, Commit, Ended, Follower, Outbox
 from baas.push.frames import Watch
-from baas.push.live.asked import Asked, decide, identity, needs_of, read_watch
+from baas.push.live.asked import Asked, decide, identity, needs_of_watch, read_watch
 from baas.push.live.cursors import KeySource, WatchCursors
 from baas.push.live.query import Image, LiveQuery
 from baas.push.live.reading import with_lookups
 from baas.push.live.terms import TermIndex
 from baas.push.live.watch import Decided, LiveWatch
 from baas.query.limits import QueryLimits
+from baas.rules.needs import Needs
 from baas.schema.values import decode
 from baas.settings import Settings
 
@@ -62,6 +64,8 @@ class LiveQueries:
         self._impure: dict[str, dict[LiveQuery, None]] = {}
         self._resting: dict[LiveWatch, Decided] = {}
         self._looked_up: dict[tuple[str, str], set[LiveWatch]] = {}
+        #: Changes seen of each collection.
+        self._turns: Counter[str] = Counter()
         self._listening: dict[str, int] = {}
         self._timed: dict[LiveWatch, float] = {}
         self._stale: dict[LiveWatch, None] = {}
@@ -119,14 +123,19 @@ class LiveQueries:
     def position(self) -> str:
         return self._follower.position
 
+    async def following(self) -> None:
+        await self._follower.ready()
+
     async def decide(self, asked: Asked, caller: Caller) -> Decided:
-        needs = needs_of(self._guard.rules_of(asked.collection))
-        if caller.actor.trusted:
-            needs = needs_of(None)
+        rules = None if caller.actor.trusted else self._guard.rules_of(asked.collection)
+        needs = needs_of_watch(rules)
         # From before it is decided, so that no change is missed after.
         for name in needs.collections:
             self._listen(name)
         try:
+            if needs.collections:
+                await self._follower.ready()
+            turned = self._turned(needs)
             known = KnownLookups()
             now_ms = self._clock.now_ms()
 
@@ -141,7 +150,7 @@ class LiveQueries:
         own = f"{actor.uid}/{actor.key}/{actor.cache_key}"
         key = identity(asked, decision, own)
         seal = self.cursors.seal(asked.digest, actor, self._guard.book.revision)
-        return Decided(decision, key, seal, needs, frozenset(known.known))
+        return Decided(decision, key, seal, needs, frozenset(known.known), turned)
 
     def query_for(self, asked: Asked, decided: Decided) -> LiveQuery:
         """The query of that key, for one more user; it is to be `released`."""
@@ -179,14 +188,21 @@ class LiveQueries:
     def attached(self, watch: LiveWatch, decided: Decided) -> None:
         for name in decided.needs.collections:
             self._listen(name)
+        before = self._resting.get(watch)
         self._forget(watch)
         self._resting[watch] = decided
+        new = before is None or before.looked_up != decided.looked_up
+        if new and decided.turned != self._turned(decided.needs):
+            self._ask_again([watch])  # a document may have changed before it was known here
         for key in decided.looked_up:
             self._looked_up.setdefault(key, set()).add(watch)
         if decided.needs.time:
             self._timed[watch] = self._clock.monotonic() + TIME_SECONDS
             if self._ticking is None or self._ticking.done():
                 self._ticking = asyncio.get_running_loop().create_task(self._tick())
+
+    def _turned(self, needs: Needs) -> int:
+        return sum(self._turns[name] for name in needs.collections)
 
     def detached(self, watch: LiveWatch) -> None:
         self._forget(watch)
@@ -223,6 +239,7 @@ class LiveQueries:
         concerned: dict[LiveQuery, list[Image]] = {}
         looked: dict[LiveWatch, None] = {}
         for event in commit.events:
+            self._turns[event.collection] += 1
             for watch in self._looked_up.get((event.collection, event.id), ()):
                 looked[watch] = None
             for query in self._impure.get(event.collection, ()):

@@ -13,20 +13,23 @@ from baas.guard import ReadDecision
 from baas.ports.changes import ChangeFeed, CursorTooOld
 from baas.push.contract import Caller, Ended, Outbox
 from baas.push.frames import Watch, encode_frame
-from baas.push.live.asked import Asked, Needs
+from baas.push.live.asked import Asked
 from baas.push.live.missed import Missed
 from baas.push.live.query import Host, LiveQuery
 from baas.push.live.view import difference
+from baas.rules.needs import Needs
 
 
 class Decided(msgspec.Struct, frozen=True):
-    """The rules' answer for a caller now. `looked_up` names the documents that decided."""
+    """The rules' answer for a caller now. `looked_up` names the documents that decided; `turned` is
+    the service's count of changes from before they were read."""
 
     decision: ReadDecision
     key: str
     seal: bytes
     needs: Needs
     looked_up: frozenset[tuple[str, str]]
+    turned: int
 
 
 class WatchHost(Host, Protocol):

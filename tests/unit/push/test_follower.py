@@ -22,6 +22,7 @@ class MemoryFeed:
         self.kept_from = 0
         self.faults = 0
         self.reads = 0
+        self.heads = 0
 
     def write(self, *changes: str) -> None:
         """`posts/a` each; together in one transaction."""
@@ -42,6 +43,10 @@ class MemoryFeed:
             )
 
     async def head(self) -> str:
+        if self.faults:
+            self.faults -= 1
+            raise OSError("the disk is away")
+        self.heads += 1
         return str(len(self.events))
 
     def read(self, after: str, limit: int = 1000) -> list[ChangeEvent]:
@@ -92,6 +97,7 @@ async def test_commits_come_whole_in_order_and_once() -> None:
     async with following(feed) as follower:
         follower.listen("posts", ears)
         follower.listen("users", ears)
+        await follower.ready()
         feed.write("posts/a", "users/b", "other/c")
         feed.write("other/d")
         feed.write("posts/e")
@@ -109,6 +115,7 @@ async def test_a_transaction_longer_than_a_page_is_one_commit(
     feed, ears = MemoryFeed(), Ears()
     async with following(feed) as follower:
         follower.listen("posts", ears)
+        await follower.ready()
         feed.write("posts/first")
         feed.write(*(f"posts/{n}" for n in range(size)))
         feed.write("posts/last")
@@ -122,6 +129,7 @@ async def test_a_feed_that_no_longer_reaches_back_is_told_to_all() -> None:
     async with following(feed) as follower:
         follower.listen("posts", posts)
         follower.listen("users", users)
+        await follower.ready()
         feed.write("posts/a")
         feed.write("posts/b")
         feed.kept_from = 1
@@ -136,12 +144,54 @@ async def test_a_feed_that_no_longer_reaches_back_is_told_to_all() -> None:
 async def test_it_goes_on_after_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_AGAIN_SECONDS", 0.01)
     feed, ears = MemoryFeed(), Ears()
-    feed.faults = 3
     async with following(feed) as follower:
+        feed.faults = 3
         follower.listen("posts", ears)
+        await follower.ready()
         feed.write("posts/a")
         await until(lambda: ears.commits)
-        assert ears.heard == [["a"]]
+        feed.faults = 3
+        feed.write("posts/b")
+        await until(lambda: len(ears.commits) == 2)
+        assert ears.heard == [["a"], ["b"]]
+
+
+@in_loop
+async def test_it_begins_at_the_end_of_the_feed_and_leaves_no_gap() -> None:
+    feed, first, second = MemoryFeed(), Ears(), Ears()
+    async with following(feed) as follower:
+        follower.listen("posts", first)
+        await follower.ready()
+        feed.write("posts/a")
+        await until(lambda: first.commits)
+        follower.ignore("posts", first)
+        await until(lambda: not follower._following.is_set())
+        reads = feed.reads
+        for number in range(5000):
+            feed.write(f"posts/{number}")
+        await asyncio.sleep(0.02)
+        assert feed.reads == reads
+        follower.listen("posts", second)
+        await follower.ready()
+        assert follower.position == "5001"
+        feed.write("posts/b")
+        await until(lambda: second.commits)
+        assert second.heard == [["b"]]
+
+
+@in_loop
+async def test_one_who_comes_as_the_last_one_goes_misses_nothing() -> None:
+    feed, ears = MemoryFeed(), Ears()
+    async with following(feed) as follower:
+        for number in range(50):
+            follower.listen("posts", ears)
+            await follower.ready()
+            feed.write(f"posts/{number}")
+            await until(lambda number=number: len(ears.commits) == number + 1)  # type: ignore[misc]
+            follower.ignore("posts", ears)
+            for _ in range(number % 7):
+                await asyncio.sleep(0)
+        assert ears.heard == [[str(number)] for number in range(50)]
 
 
 @in_loop
