@@ -140,7 +140,9 @@ def _polygon(coordinates: Any) -> Polygon:
     east = sphere.unit(cross(away, middle))
     assert east is not None
     north = cross(middle, east)
-    bare = Polygon(rings, (), middle, east, north, max(angle(p, middle) for p in rings[0]))
+    # Of all rings: nothing says that the holes lie within the outer one.
+    radius = max(angle(p, middle) for ring in rings for p in ring)
+    bare = Polygon(rings, (), middle, east, north, radius)
     flat = tuple(tuple(project(bare, p) for p in ring) for ring in rings)
     return msgspec.structs.replace(bare, flat=flat)
 

@@ -38,6 +38,8 @@ _UNIT: Final = re.compile(f"(?P<run>[{_UNSPACED}]+)|(?P<word>(?:(?![{_UNSPACED}_
 _ASCII_WORD: Final = re.compile("[a-z0-9]+")
 #: Accents, over Latin, Greek and Cyrillic letters alike. Not the marks that other scripts need.
 _ACCENTS: Final = re.compile("[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]")
+#: Characters of an unspaced run that are filed together.
+_PAIR: Final = 2
 _RUN_START: Final = re.compile(f"[{_UNSPACED}]")
 
 
@@ -104,10 +106,16 @@ def tokens(texts: Iterable[str]) -> set[str]:
     for text in texts:
         for unit in units(text):
             if is_run(unit):
-                found.update(unit[at : at + 2] for at in range(len(unit)))
+                found.update(unit[at : at + _PAIR] for at in range(len(unit)))
             else:
                 found.add(unit)
     return found
+
+
+def is_token(needle: str) -> bool:
+    """Whether a document is filed under the needle itself exactly where it has it."""
+    found = needle.split()
+    return len(found) == 1 and (len(found[0]) <= _PAIR or not is_run(found[0]))
 
 
 def wanted_tokens(needle: str) -> Iterator[tuple[str, bool]]:
@@ -118,4 +126,4 @@ def wanted_tokens(needle: str) -> Iterator[tuple[str, bool]]:
         elif len(unit) == 1:
             yield unit, True
         else:
-            yield from ((unit[at : at + 2], False) for at in range(len(unit) - 1))
+            yield from ((unit[at : at + _PAIR], False) for at in range(len(unit) - 1))

@@ -23,7 +23,7 @@ import apsw
 from baas.engines.sqlite.catalogue import CollectionInfo
 from baas.engines.sqlite.conditions import condition
 from baas.engines.sqlite.keys import encode_key, json_path, key_sql
-from baas.engines.sqlite.nearby import geo_candidates, text_candidates
+from baas.engines.sqlite.nearby import geo_candidates, is_exact, text_candidates
 from baas.engines.sqlite.predicates import (
     ID_SPOT,
     OPERATORS,
@@ -132,7 +132,10 @@ def _where(to: Compiler, node: ast.Where, json: str) -> str:
 
 
 def _text_search(to: Compiler, node: ast.TextSearch, json: str) -> str:
-    return joined(" AND ", [*text_candidates(to, node), _evaluated(to, node, json)])
+    found = text_candidates(to, node) if json == "doc" else []
+    if found and is_exact(node):
+        return found[0]
+    return joined(" AND ", [*found, _evaluated(to, node, json)])
 
 
 def _two_sided(to: Compiler, items: Iterable[ast.Filter], json: str) -> set[int]:

@@ -2,7 +2,8 @@
 
 A text index is an FTS5 table of the tokens of `baas.query.text`, a geo index an R*Tree of boxes in
 space around geometries; their rows have the numbers of the documents' rows. Both only narrow down:
-each candidate is asked again by the evaluator, so an index decides no answer.
+each candidate is asked again by the evaluator. Only where every word searched for is a token as it
+is does the text index decide by itself.
 
 Triggers keep them in the transaction of the write, whoever writes. Both tables have names that
 begin with `c`, as those of collections: where one is gone, a statement made before is known to be
@@ -116,6 +117,12 @@ def text_candidates(to: Compiler, node: ast.TextSearch) -> list[str]:
             rows = f"SELECT rowid FROM {own} WHERE {own} MATCH {to.bind(_match(node))}"
             return [f"{to.collection.table}.rowid IN ({rows})"]
     return []
+
+
+def is_exact(node: ast.TextSearch) -> bool:
+    """Whether the candidates are what is found: no phrase, no run of three, nothing excluded."""
+    needles = (*node.some, *node.every)
+    return bool(needles) and not node.none and all(map(text.is_token, needles))
 
 
 def _match(node: ast.TextSearch) -> str:

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -29,8 +30,9 @@ from baas.engines.sqlite.connection import (
     unavailable,
 )
 from baas.engines.sqlite.nearby import table_of
+from baas.engines.sqlite.nearest import circles
 from baas.errors import Code, Problem
-from baas.ports.documents import Find, MaybeAwaitable
+from baas.ports.documents import Find, MaybeAwaitable, resolve
 from baas.query.ast import ALWAYS, Filter
 from baas.settings import DatabaseSettings
 
@@ -64,7 +66,26 @@ class Reads:
         return _first(rows) if type(rows) is list else _then(rows, _first)
 
     def find(self, query: Find) -> MaybeAwaitable[list[bytes]]:
+        if query.sort[0].near is not None:
+            return self._nearest(query)
         return self.run(query.collection, lambda info: queries.select(info, query))
+
+    async def _nearest(self, query: Find) -> list[bytes]:
+        """Circle by circle, until one holds enough."""
+        position, is_last = -1, False
+
+        def build(info: CollectionInfo) -> queries.Statement:
+            nonlocal is_last
+            found = next(islice(circles(info, query), position, None), None)
+            is_last = found is None
+            return queries.select(info, found or query)
+
+        while not is_last:
+            position, is_last = position + 1, True
+            rows = await resolve(self.run(query.collection, build))
+            if query.limit is not None and len(rows) >= query.limit:
+                break
+        return rows
 
     def count(self, collection: str, filter: Filter = ALWAYS) -> MaybeAwaitable[int]:
         rows = self.run(collection, lambda info: queries.count(info, filter))
@@ -116,7 +137,7 @@ class Readers(Reads):
         info = self.current.get(query.collection)
         if info is None:
             return [f"{query.collection} has no documents"]
-        sql, params = queries.select(info, query)
+        sql, params = queries.select(info, next(circles(info, query), query))
         plan = info.plans.get(sql) or self.plan(info, sql, params)
         return [_readable(info, detail) for detail in plan.details]
 
