@@ -12,7 +12,7 @@ from baas.database.verbs import VERBS, Verb
 from baas.errors import Code
 from baas.functions.invocations import Invocation
 from baas.gateway import admin, database, functionadmin, functions, operations
-from baas.gateway.adminroutes import accounts, collections
+from baas.gateway.adminroutes import accounts, collections, seeas
 from baas.gateway.auth import auth_routes
 from baas.gateway.realtime import poll
 from baas.gateway.route import Route
@@ -159,6 +159,7 @@ ADMIN: Final[tuple[Route, ...]] = (
     ),
     *accounts.ROUTES,
     *collections.ROUTES,
+    *seeas.ROUTES,
     *functionadmin.ROUTES,
 )
 
