@@ -42,6 +42,7 @@ from baas.gateway.dispatch import Edge
 from baas.gateway.realtime.admission import Admission
 from baas.gateway.realtime.numbers import Sent
 from baas.gateway.services import Functions, Panel, RateLimits, RealtimeServices, Services
+from baas.gateway.sharedrates import RATE_COLLECTIONS, SharedRates
 from baas.guard import ChannelGuard, FileGuard, RuleGuard
 from baas.observe.logs import DescriptorSink, LoggingBridge, LogWriter, install, uninstall
 from baas.observe.metrics import Metrics
@@ -70,6 +71,7 @@ SYSTEM_COLLECTIONS: Final = {
     **AUDIT_COLLECTIONS,
     **AUTH_COLLECTIONS,
     **CHANNEL_COLLECTIONS,
+    **RATE_COLLECTIONS,
     **RECORD_COLLECTIONS,
     **SECRET_COLLECTIONS,
     **STORAGE_COLLECTIONS,
@@ -170,6 +172,7 @@ class App:
         )
         self.functions.files = Files(self.storage, settings.server.public_url)
         self.limits: Final = RateLimits(settings.limits, clock)
+        self.rates: Final = SharedRates(self.limits.by_name, self.store, clock)
         self.follower: Final = FeedFollower(lambda: self.store.feed)
         self.live: Final = LiveQueries(
             self.store,
@@ -302,6 +305,8 @@ class App:
             await self.follower.start()
             await self.channels.start()
             await self.realtime.start()
+            if self.settings.server.workers > 1:
+                self.rates.start()
         except BaseException:
             await self.stop()
             raise
@@ -323,6 +328,7 @@ class App:
             with suppress(asyncio.CancelledError):
                 await task
         self._tasks.clear()
+        await self.rates.stop()
         await self.realtime.stop()
         await self.live.stop()
         await self.channels.stop()

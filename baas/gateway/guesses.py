@@ -5,7 +5,7 @@ passwords are counted per account too (`limits.rate_password`), for names that n
 Nobody can lock an account's owner out that way: at an address where the account has a session,
 that is where its password was known before, sign-in stays open, under the limit per address.
 
-Counted by each gateway process for itself, so with several the limit is that many times higher.
+Several gateway processes tell one another (`baas.gateway.sharedrates`).
 """
 
 from __future__ import annotations

@@ -89,6 +89,15 @@ class RateLimits:
         self.read = RateLimit(settings.rate_read, clock.monotonic)
         self.write = RateLimit(settings.rate_write, clock.monotonic)
 
+    @property
+    def by_name(self) -> dict[str, RateLimit]:
+        return {
+            "auth": self.auth,
+            "password": self.password,
+            "read": self.read,
+            "write": self.write,
+        }
+
     def take_read(self, actor: Actor, ip: str) -> None:
         if actor.key is None:
             self.read.take(actor.uid or network_of(ip))

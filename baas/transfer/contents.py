@@ -13,12 +13,13 @@ from typing import Final, Protocol
 
 import msgspec
 
+from baas.gateway.sharedrates import RATES
 from baas.ports.jobs import Job
 from baas.push.channels.rows import OWNERS, PRESENCE
 from baas.storage.rows import UPLOADS
 
-#: Of moments, not of the app: who is connected, and uploads that are half done.
-LEFT_BEHIND: Final = frozenset((OWNERS, PRESENCE, UPLOADS))
+#: Of moments, not of the app: who is connected, who takes much, uploads that are half done.
+LEFT_BEHIND: Final = frozenset((OWNERS, PRESENCE, RATES, UPLOADS))
 
 
 class Tally(msgspec.Struct, frozen=True):
