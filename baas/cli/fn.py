@@ -201,7 +201,7 @@ def _lines(lines: list[dict[str, Any]]) -> Iterator[str]:
 @click.option("--limit", default=20, show_default=True)
 @_to_gateway
 def failures(name: str, limit: int, url: str | None, key: str | None, data: Path | None) -> None:
-    """List failures that were captured; their ids are for `baas fn replay`."""
+    """List failures that were captured; their ids are for `baas fn failure` and `replay`."""
     with gateway(url, key, data) as remote:
         asked = {"function": name, "limit": limit}
         found = remote.post("/v1/admin/functions/failures", asked)["failures"]
@@ -219,6 +219,29 @@ def _error(error: dict[str, Any]) -> str:
 @fn.command()
 @click.argument("id")
 @_to_gateway
+def failure(id: str, url: str | None, key: str | None, data: Path | None) -> None:
+    """Show a captured failure: the event, where it failed, with which values, what was logged."""
+    with gateway(url, key, data) as remote:
+        found = remote.post("/v1/admin/functions/failure", {"id": id})
+    when, attempt = found["time"]["$date"], found["attempt"]
+    click.echo(f"{found['function']}, {found['trigger']}, attempt {attempt}, {when}")
+    click.echo(f"event: {json.dumps(found['event'], ensure_ascii=False)}")
+    _show_frames(found)
+    click.echo(f"{found['error']['type']}: {found['error']['message']}")
+    for line in found["logs"]:
+        click.echo(f"    {line['level']:7} {line['message']}")
+
+
+def _show_frames(failure: dict[str, Any]) -> None:
+    for frame in failure["traceback"]:
+        click.echo(f"{frame['file']}:{frame['line']} in {frame['function']}: {frame['code']}")
+        for name, value in frame["locals"].items():
+            click.echo(f"    {name} = {value}")
+
+
+@fn.command()
+@click.argument("id")
+@_to_gateway
 def replay(id: str, url: str | None, key: str | None, data: Path | None) -> None:
     """Run a captured call again, with the event it had, on the version in force."""
     with gateway(url, key, data) as remote:
@@ -227,10 +250,8 @@ def replay(id: str, url: str | None, key: str | None, data: Path | None) -> None
         click.echo(_pretty(answer["result"]))
         return
     failure = answer["failure"]
-    for frame in failure["traceback"] if failure else ():
-        click.echo(f"{frame['file']}:{frame['line']} in {frame['function']}: {frame['code']}")
-        for name, value in frame["locals"].items():
-            click.echo(f"    {name} = {value}")
+    if failure:
+        _show_frames(failure)
     told = _error(failure["error"]) if failure else answer["error"]["detail"]
     raise click.ClickException(f"{answer['error']['code']}: {told}")
 

@@ -8,6 +8,7 @@ and each leaves a record. What a function raises becomes a Problem here and nowh
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 from typing import Any, Final, Protocol
@@ -17,6 +18,7 @@ import msgspec
 from baas.clock import Clock
 from baas.errors import Code, Problem
 from baas.functions.blocking import Watch
+from baas.functions.capture import Failure
 from baas.functions.host import Kit, LocalHost
 from baas.functions.isolation.inline import Run, limit_of
 from baas.functions.isolation.threads import Threads
@@ -29,6 +31,7 @@ from baas.functions.registry import Held, Registry, caller_of
 from baas.ids import new_id
 from baas.schema.values import Value
 
+_log: Final = logging.getLogger("baas.functions")
 #: Told every line that a function logs, as it does.
 Tell = Callable[[Recording, Line], None]
 
@@ -161,7 +164,7 @@ class Invoker:
         fault = fault_of(raised, held.serving.release.folder, self._redactor())
         problem = fault.problem()
         if fault.failure is not None and _is_kept(fault, recording.call):
-            self._records.capture(recording, fault.failure)
+            _tell(recording.call, fault.failure, self._records.capture(recording, fault.failure))
         self._records.done(recording, fault.result, problem.public.name)
         if fault.failure is not None and _is_admin(recording.call):
             problem.extra = {"errorType": fault.failure.type, "stack": fault.failure.stack()}
@@ -171,6 +174,15 @@ class Invoker:
 def _is_kept(fault: Fault, call: Call) -> bool:
     """An `fn.Error` to a caller who waits for it is an answer, not a failure."""
     return fault.result in ("failed", "timeout") or call.mode == "async"
+
+
+def _tell(call: Call, failure: Failure, id: str) -> None:
+    """One line in the gateway's log: what failed, where, and what shows the rest."""
+    own = [one for one in failure.frames if one.locals] or failure.frames
+    at = f" at {own[-1].file}:{own[-1].line}" if own else ""
+    said = f"{failure.type}: {failure.message}".splitlines()[0]
+    level = logging.WARNING if call.mode == "async" else logging.ERROR
+    _log.log(level, "%s failed%s: %s (baas fn failure %s)", call.function, at, said, id)
 
 
 def _is_admin(call: Call) -> bool:

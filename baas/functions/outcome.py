@@ -90,7 +90,7 @@ def fault_of(raised: BaseException, folder: Path | None, redactor: Redactor) -> 
             failure=failure,
         )
     if isinstance(raised, TimedOut):
-        detail = f"The function took longer than {raised.seconds:g} seconds."
+        detail = f"The function took longer than {raised.seconds:g} s."
         return _fault("timeout", Code.FUNCTION_TIMEOUT, detail, failure)
     return failed("The function failed.", failure)
 

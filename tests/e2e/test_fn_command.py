@@ -104,6 +104,12 @@ def test_a_failure_is_told_listed_and_replayed(gateway: Gateway) -> None:
     listed = eventually(gateway.folder, "no luck", "failures", "fails")
     id = listed.splitlines()[1].split()[0]
 
+    shown = fn(gateway.folder, "failure", id)
+    assert "answer = 41" in shown
+    assert shown.rstrip().splitlines()[-1].endswith("ValueError: no luck")
+    # The gateway's own log has it in one line, and what shows the rest.
+    assert f"ValueError: no luck (baas fn failure {id})" in gateway.log_text()
+
     replayed = fn(gateway.folder, "replay", id, code=1)
     assert "answer = 41" in replayed
 
