@@ -17,7 +17,10 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Final
+
+from baas.query.patterns import WATCH, OutOfTime
 
 #: Scripts without spaces between words, and Hangul, where endings cling to words.
 _UNSPACED: Final = (
@@ -40,6 +43,9 @@ _ASCII_WORD: Final = re.compile("[a-z0-9]+")
 _ACCENTS: Final = re.compile("[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]")
 #: Characters of an unspaced run that are filed together.
 _PAIR: Final = 2
+#: Texts shorter than this are not worth asking the clock; what a character takes at most.
+_LONG: Final = 1_000
+_SECONDS: Final = 2e-7
 _RUN_START: Final = re.compile(f"[{_UNSPACED}]")
 
 
@@ -58,8 +64,13 @@ def units(text: str) -> list[str]:
     return [match.group() for match in _UNIT.finditer(fold(text))]
 
 
+@lru_cache(maxsize=16)
 def normal_form(text: str) -> str:
-    """The units with a space around each; empty for a text without any."""
+    """The units with a space around each; empty for a text without any. Many searches are asked of
+    the document that has just changed, so the last ones are kept. OutOfTime for a long text where
+    whoever runs the query has no time left."""
+    if len(text) > _LONG and WATCH.lacks is not None and WATCH.lacks(len(text) * _SECONDS):
+        raise OutOfTime
     found = units(text)
     return f" {' '.join(found)} " if found else ""
 
