@@ -29,6 +29,8 @@ RULES = {
 indexes:
   - fields: [n]
   - fields: [secret]
+  - text: [t]
+  - geo: spot
 schema: {properties: {secret: {maxLength: 2}, n: {}}}
 define:
   mine: doc._openid == auth.uid
@@ -45,6 +47,8 @@ fields:
 """,
 }
 IDS = [f"d{i}" for i in range(6)]
+POINT = {"type": "Point", "coordinates": [0, 0]}
+FAR = {"type": "Point", "coordinates": [3, 4]}
 
 scalars = st.sampled_from([None, 0, 1, 2, "a", "b", True])
 values = st.one_of(
@@ -52,6 +56,7 @@ values = st.one_of(
     st.lists(scalars, max_size=2),
     st.dictionaries(st.sampled_from(["secret", "x"]), scalars, max_size=2),
 )
+spots = st.sampled_from([{}, {"spot": POINT}, {"spot": [POINT, FAR]}, {"spot": FAR}])
 hidden_values = st.one_of(st.just(...), values, st.just("long enough to break the schema"))
 
 
@@ -66,7 +71,7 @@ def worlds(draw: st.DrawFn) -> tuple[list[Any], list[Any]]:
             for world in (one, other):
                 if draw(st.booleans()):
                     hidden = draw(st.dictionaries(st.sampled_from(["n", "t", "secret"]), values))
-                    world.append({**hidden, "_id": f"h{id}", "_openid": "ann"})
+                    world.append({**hidden, **draw(spots), "_id": f"h{id}", "_openid": "ann"})
             continue
         visible = {
             "_id": id,
@@ -74,6 +79,7 @@ def worlds(draw: st.DrawFn) -> tuple[list[Any], list[Any]]:
             "public": True,
             "shared": draw(st.booleans()),
             **draw(st.dictionaries(st.sampled_from(["n", "t"]), values, max_size=2)),
+            **draw(spots),
         }
         shape = draw(st.sampled_from(["none", "object", "list"]))
         own = [draw(hidden_values) for _ in range(3)]
@@ -113,8 +119,24 @@ conditions = st.one_of(
     st.lists(scalars, max_size=2).map(lambda items: {"$in": items}),
 )
 leaves = st.dictionaries(paths, conditions, max_size=2)
+wholes = st.builds(
+    lambda leaf, asked: {**leaf, **asked},
+    leaves,
+    st.sampled_from(
+        [
+            {"$text": {"$search": "a b"}},
+            {"$text": {"$search": "a -b"}},
+            {"spot": {"$near": {"$geometry": POINT}}},
+            {"spot": {"$near": {"$geometry": POINT, "$maxDistance": 1000}}},
+            {"spot": {"$geoWithin": {"$centerSphere": [[3, 4], 0.01]}}},
+            {"a": {"$near": {"$geometry": POINT}}},
+            {"secret": {"$geoIntersects": {"$geometry": POINT}}},
+        ]
+    ),
+)
 filters = st.one_of(
     leaves,
+    wholes,
     st.builds(
         lambda operator, items: {operator: items},
         st.sampled_from(["$or", "$and", "$nor"]),

@@ -44,6 +44,25 @@ mode: reject
 """
 
 
+def test_text_and_geo_indexes_have_a_short_form(tmp_path: Path) -> None:
+    short = "acl: READONLY\nindexes: [{text: [title, a.body]}, {geo: at}, {geo: home, name: h}]\n"
+    long = """
+acl: READONLY
+indexes:
+  - {fields: [title, a.body], kind: text}
+  - {fields: at, kind: geo}
+  - {fields: [home], kind: geo, name: h}
+"""
+    one, other = (book(tmp_path, posts=text).collections["posts"].spec for text in (short, long))
+    assert one == other
+    assert [(index.kind, index.name) for index in one.indexes] == [
+        ("text", "text_title_a.body"),
+        ("geo", "geo_at"),
+        ("geo", "h"),
+    ]
+    assert one.indexes[0].keys == (IndexKey(("title",)), IndexKey(("a", "body")))
+
+
 def test_a_file_declares_its_collection(tmp_path: Path) -> None:
     rules = book(tmp_path, posts=POSTS).collections["posts"]
     spec = rules.spec
@@ -167,6 +186,14 @@ FAULTS = [
     ("indexes: [{field: a}]", 1, 12, "did you mean 'fields'"),
     ("indexes: [{fields: [a], unique: 1}]", 1, 33, "true or false"),
     ("indexes: [a, a]", 1, 14, "is here twice"),
+    ("indexes: [{text: [a]}, {text: [b]}]", 1, 24, "one text index"),
+    ("indexes: [{text: [a], unique: true}]", 1, 23, "does not go with 'text'"),
+    ("indexes: [{text: a, fields: [b]}]", 1, 21, "does not go with 'text'"),
+    ("indexes: [{text: [-a]}]", 1, 18, "neither unique nor descending"),
+    ("indexes: [{geo: [a, b]}]", 1, 17, "one field"),
+    ("indexes: [{fields: [a, b], kind: geo}]", 1, 20, "one field"),
+    ("indexes: [{fields: [a], kind: text, unique: true}]", 1, 20, "neither unique"),
+    ("indexes: [{txt: [a]}]", 1, 12, "did you mean 'text'"),
     ("ttl: 5", 1, 6, "field's name"),
     ("schema: {typ: object}", 1, 10, "did you mean 'type'"),
     ("schema:\n  properties:\n    a: {type: strin}", 3, 15, "did you mean 'string'"),
