@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator
-from itertools import islice
 from typing import IO, Final
 
 import msgspec
@@ -31,6 +30,8 @@ from baas.settings import LimitSettings
 
 #: Documents of one write: a bad line undoes those of its group.
 GROUP: Final = 500
+#: Fewer, where they are large: a write has a bound (`database.read_bytes`).
+GROUP_BYTES: Final = 4 * 1024**2
 _TELL_SECONDS: Final = 1.0
 _TIMES: Final = ("_createTime", "_updateTime")
 
@@ -130,7 +131,7 @@ async def import_lines(
     read = lines.read(stream)
     kept = 0
     try:
-        while group := list(islice(read, GROUP)):
+        while group := _group(read):
             steps = tuple(step(collection, document) for _, document in group)
             await _write(store, steps, [number for number, _ in group], lines)
             kept = group[-1][0]
@@ -139,6 +140,16 @@ async def import_lines(
         reason = f"{fault.message} ({_kept(kept)})"
         raise ConfigurationError(reason, file=fault.file, line=fault.line) from None
     progress.end()
+
+
+def _group(lines: Iterator[tuple[int, Document]]) -> list[tuple[int, Document]]:
+    group, size = [], 0
+    for number, document in lines:
+        group.append((number, document))
+        size += len(encode(document))
+        if len(group) == GROUP or size >= GROUP_BYTES:
+            break
+    return group
 
 
 def _kept(line: int) -> str:

@@ -81,6 +81,23 @@ def test_the_finds_of_a_transaction_count_together() -> None:
     play(test)
 
 
+def test_changes_by_id_count_together() -> None:
+    """A hundred small operations can hold a hundred large documents."""
+
+    async def test(bench: Bench) -> None:
+        operations = [
+            {"collection": "big", "verb": "update", "id": f"d{n:03}", "update": {"$set": {"m": 1}}}
+            for n in range(40)
+        ]
+        before = await bench.stored("big")
+        with refused(Code.LIMIT_EXCEEDED, str(READ_BYTES)):
+            await bench.transaction(ANN, *operations)
+        assert await bench.stored("big") == before
+        await bench.transaction(ANN, *operations[:25])
+
+    play(test)
+
+
 def test_what_is_small_enough_passes() -> None:
     async def test(bench: Bench) -> None:
         assert len(await bench.ids(ANN, "big", limit=60, filter=ALL)) == 60

@@ -106,7 +106,10 @@ class Transaction:
     def change(self, step: Change) -> StepResult:
         before = self._stored(step.collection, step.id)
         written = self._apply(step.collection, step.id, before, step)
-        return _NOTHING if written is None else StepResult((written,))
+        if written is None:
+            return _NOTHING
+        self._hold_written(step.collection, written)
+        return StepResult((written,))
 
     def check(self, step: Check) -> StepResult:
         step.verify(self.database.lookup(step.collection, step.id), self.database.lookup)
@@ -130,9 +133,7 @@ class Transaction:
             # Not from before the loop: this step's own writes may have renamed the table.
             before = self._stored(step.collection, id)
             if (one := self._apply(step.collection, id, before, step)) is not None:
-                if not step.collection.startswith("_"):
-                    # The kit's own work must not fail because somebody opened many sessions.
-                    self._hold(len(one.before or b"") + len(one.after or b""))
+                self._hold_written(step.collection, one)
                 written.append(one)
         return StepResult(tuple(written))
 
@@ -145,14 +146,16 @@ class Transaction:
         return StepResult(documents=tuple(documents))
 
     def _hold(self, size: int) -> None:
-        """What a batch reads is held until it is answered: all of it together has a bound.
-
-        What it writes by id is not counted: there is one document for each step of the request.
-        """
+        """What a batch reads is held until it is answered: all of it together has a bound."""
         self._held += size
         most = self.database.most_bytes
         if most is not None and self._held > most:
             raise too_much(most)
+
+    def _hold_written(self, collection: str, one: Written) -> None:
+        # The kit's own work must not fail because somebody opened many sessions.
+        if not collection.startswith("_"):
+            self._hold(len(one.before or b"") + len(one.after or b""))
 
     def count(self, step: Count) -> Rows:
         info = self.catalogue.get(step.collection)
