@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import socket
+from pathlib import Path
 from typing import Final
 
 from baas.errors import ConfigurationError
 from baas.settings import ServerSettings
 
 BACKLOG: Final = 2048
+#: Where the data folder says at which address its gateway listens.
+_ADDRESS: Final = "address"
 
 
 def reason(fault: OSError) -> str:
@@ -30,3 +33,16 @@ def listen(server: ServerSettings) -> socket.socket:
         ) from None
     listener.set_inheritable(False)
     return listener
+
+
+def note_address(data: Path, address: str) -> None:
+    """For commands beside the gateway, which do not see with what options it was started."""
+    (data / _ADDRESS).write_text(f"{address}\n", encoding="ascii")
+
+
+def noted_address(data: Path) -> str | None:
+    """Where the folder's gateway listens, or listened last; None where none ever did."""
+    try:
+        return (data / _ADDRESS).read_text(encoding="ascii").strip() or None
+    except (OSError, ValueError):
+        return None

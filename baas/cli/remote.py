@@ -13,7 +13,8 @@ from typing import Any, Final
 
 import click
 
-from baas.cli.common import load_app_settings
+from baas.cli.common import data_folder, load_app_settings
+from baas.cli.listener import noted_address
 from baas.settings import Settings
 
 KEY_VARIABLE: Final = "BAAS_KEY"
@@ -65,29 +66,44 @@ def _words(refusal: urllib.error.HTTPError) -> str:
 
 @contextmanager
 def gateway(url: str | None, key: str | None, data: Path | None) -> Iterator[Remote]:
-    """The gateway at `url`, or of the app in the current folder. For that one a key is made for
-    the length of the command: whoever may write to the data folder may do so anyway."""
+    """The gateway of `access`, for the verbs of functions."""
+    with access(url, key, data, "baas fn", _SCOPES) as (address, found):
+        yield Remote(address, found)
+
+
+@contextmanager
+def access(
+    url: str | None, key: str | None, data: Path | None, command: str, scopes: tuple[str, ...]
+) -> Iterator[tuple[str, str]]:
+    """Address of and key for the gateway at `url`, or of the app in the current folder. For that
+    one a key is made for the length of the command: whoever may write to the data folder may do so
+    anyway."""
     key = key or os.environ.get(KEY_VARIABLE)
     if key:
-        yield Remote(url or _own_address(load_app_settings(Path.cwd(), data)), key)
+        yield url or _own_address(load_app_settings(Path.cwd(), data)), key
     elif url is None:
-        yield from _with_own_key(data)
+        yield from _with_own_key(data, command, scopes)
     else:
         raise click.UsageError(f"another gateway needs an admin key: --key, or {KEY_VARIABLE}")
 
 
-def _with_own_key(data: Path | None) -> Iterator[Remote]:
+def _with_own_key(
+    data: Path | None, command: str, scopes: tuple[str, ...]
+) -> Iterator[tuple[str, str]]:
     from baas.cli.auth import with_auth
 
     address = _own_address(load_app_settings(Path.cwd(), data))
-    made, key = with_auth(data, lambda auth: auth.admin_keys.create("baas fn", _SCOPES))
+    made, key = with_auth(data, lambda auth: auth.admin_keys.create(command, scopes))
     try:
-        yield Remote(address, key)
+        yield address, key
     finally:
         with_auth(data, lambda auth: auth.admin_keys.revoke(made.id))
 
 
 def _own_address(settings: Settings) -> str:
+    """Where the folder's gateway said that it listens; else where the settings put it."""
+    if noted := noted_address(data_folder(Path.cwd(), settings)):
+        return noted
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.server.host, settings.server.host)  # noqa: S104
     return (
         f"http://[{host}]:{settings.server.port}"

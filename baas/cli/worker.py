@@ -18,7 +18,7 @@ import msgspec
 from baas.app import build
 from baas.cli.banner import address_of, banner
 from baas.cli.common import data_folder, load_app_settings
-from baas.cli.listener import listen
+from baas.cli.listener import listen, note_address
 from baas.cli.server import new_event_loop, run
 from baas.errors import ConfigurationError
 from baas.settings import Settings
@@ -42,6 +42,7 @@ def serve_here(folder: Path, settings: Settings) -> None:
     def announce(listener: socket.socket) -> None:
         data = data_folder(folder, settings)
         address = address_of(listener, settings)
+        note_address(data, address)
         print(banner(address, folder, data, settings, app.set_up_code), flush=True)
 
     app = build(folder, settings)

@@ -12,7 +12,7 @@ import msgspec
 
 from baas.cli.banner import address_of, banner
 from baas.cli.common import data_folder
-from baas.cli.listener import listen
+from baas.cli.listener import listen, note_address
 from baas.cli.supervisor import Supervisor, Worker
 from baas.cli.watch import Watch
 from baas.engines.sqlite.lock import own_folder
@@ -58,6 +58,7 @@ def serve_with_workers(
         def announce() -> None:
             told = next((worker.told for worker in started if worker.ready), "")
             address = address_of(listener, settings)
+            note_address(place, address)
             print(banner(address, folder, place, settings, told or None), flush=True)
 
         supervisor = Supervisor(

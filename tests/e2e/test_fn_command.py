@@ -32,10 +32,8 @@ async def fails(ctx, event):
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     folder = tmp_path_factory.mktemp("app")
+    # On a port that the system chose: the commands find it by the data folder.
     with running(write_app(folder, {"functions/main.py": _CODE})) as started:
-        # What `server.port` would say, had the port not been chosen by the system.
-        port = started.host_and_port[1]
-        write_app(folder, {"baas.yaml": f"server: {{port: {port}}}\n"})
         yield started
 
 
@@ -144,6 +142,14 @@ def test_another_gateway_needs_a_key_that_holds(gateway: Gateway, tmp_path: Path
     assert "UNAUTHENTICATED" in refused
     weak = gateway.admin_key("functions:read")
     assert "PERMISSION_DENIED" in fn(tmp_path, "deploy", gateway.url, "--key", weak, code=1)
+
+
+def test_the_gateway_of_several_workers_is_found_too(tmp_path: Path) -> None:
+    with running(write_app(tmp_path, {"functions/main.py": _CODE}), "--workers", "2") as gateway:
+        assert "greet" in fn(tmp_path, "list")
+        url = gateway.url
+    # It is said where one was looked for, also when it is gone.
+    assert f"no gateway answers at {url}" in fn(tmp_path, "list", code=1)
 
 
 def test_where_nothing_listens_it_says_so(tmp_path: Path) -> None:
