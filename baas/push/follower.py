@@ -38,6 +38,11 @@ class FeedFollower:
     def position(self) -> str:
         return self._position
 
+    @property
+    def listens(self) -> bool:
+        """Whether anybody does."""
+        return bool(self._listeners)
+
     async def start(self) -> None:
         self._position = await resolve(self._feed().head())
         self._task = asyncio.create_task(self._follow(), name="baas-follower")

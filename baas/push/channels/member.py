@@ -8,14 +8,14 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from baas.errors import Problem, denied, invalid
+from baas.errors import Code, Problem, denied, invalid
 from baas.guard.plans import REFUSAL
 from baas.ports.documents import DocumentStore
 from baas.push.channels.cursors import ChannelCursors
 from baas.push.contract import Caller, Ended, Outbox
 from baas.push.frames import Join, Publish, encode_frame
+from baas.push.resting import Basis
 from baas.rules.channelsfile import INBOX, History
-from baas.rules.needs import Needs
 from baas.schema.values import Document, Value
 
 _log = logging.getLogger(__name__)
@@ -34,13 +34,10 @@ class Heard(msgspec.Struct, frozen=True):
 
 
 class Rights(msgspec.Struct, frozen=True):
-    """What one may do in a channel beside hearing. `looked_up`: the documents that decided;
-    `turned` is the service's count of changes from before they were read."""
+    """What one may do in a channel beside hearing, and what that rests on."""
 
     presence: bool
-    needs: Needs = Needs()
-    looked_up: frozenset[tuple[str, str]] = frozenset()
-    turned: int = 0
+    basis: Basis = Basis()
 
 
 class MemberHost(Protocol):
@@ -77,8 +74,8 @@ class MemberHost(Protocol):
         """Who is seen in its channel; nobody, for one who may not see it."""
         ...
 
-    def rests_on(self, member: Member, rights: Rights) -> None:
-        """They are asked again when what they rest on changes."""
+    def rests_on(self, member: Member, basis: Basis) -> None:
+        """The rules are asked again when what they rest on changes."""
         ...
 
     def seen(self, member: Member) -> None: ...
@@ -210,7 +207,7 @@ class Member:
             self.end(problem)
         except Exception:
             _log.exception("a member of a channel could not be told what it missed")
-            self.end(denied("The channel could not be followed."))
+            self.end(Problem(Code.INTERNAL, "The channel could not be followed."))
 
     async def _all_missed(self) -> None:
         """All that it has not heard, from the history, and who is there; then it hears as messages
@@ -293,18 +290,19 @@ class Member:
         if self.closed or self.is_inbox:
             return
         try:
-            rights = await self._host.may(self.name, self.caller)
+            self._take_rights(await self._host.may(self.name, self.caller))
         except Problem as problem:
             self.end(problem)
-        else:
-            self._take_rights(rights)
+        except Exception:
+            _log.exception("the rules of a channel could not be asked again")
+            self.end(Problem(Code.INTERNAL, "The channel could not be followed."))
 
     def _take_rights(self, rights: Rights) -> None:
         if self.closed:
             return
         if rights.presence != self.sees:
             self._see(rights.presence)
-        self._host.rests_on(self, rights)
+        self._host.rests_on(self, rights.basis)
 
     def _see(self, sees: bool) -> None:
         """The list that it is told begins anew: empty for one that may not see it any more."""

@@ -66,6 +66,10 @@ class Publisher:
         self._clock = clock
         self._lanes: dict[str, _Lane] = {}
 
+    @property
+    def busy(self) -> bool:
+        return bool(self._lanes)
+
     async def publish(self, channel: str, history: History | None, message: Outgoing) -> None:
         """Done once durable. Raises what `check` raises."""
         if history is None:

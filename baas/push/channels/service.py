@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
-from collections import Counter
-from collections.abc import Callable, Coroutine
-from contextlib import suppress
-from typing import Any, Final
+from collections.abc import Callable, Iterable
+from typing import Final
 
 import msgspec
 
@@ -31,18 +27,13 @@ from baas.ports.documents import (
 )
 from baas.push.channels.cursors import ChannelCursors, KeySource
 from baas.push.channels.member import PAGE, Heard, Member, Rights
-from baas.push.channels.presence import Presence, entry_of
+from baas.push.channels.presence import entry_of
 from baas.push.channels.publisher import Outgoing, Publisher
-from baas.push.channels.rows import (
-    CHANNELS,
-    MESSAGES,
-    PRESENCE,
-    channel_id,
-    inbox_of,
-    presence_id,
-)
+from baas.push.channels.rows import CHANNELS, MESSAGES, PRESENCE, channel_id, inbox_of
+from baas.push.channels.shown import Shown
 from baas.push.contract import Caller, Commit, Ended, Follower, Outbox
 from baas.push.frames import Join, Publish, encode_frame
+from baas.push.resting import Basis, Listening, Resting
 from baas.query.ast import And, Eq, Field, Filter, Range, SortKey
 from baas.query.limits import QueryLimits
 from baas.rules.channelsfile import INBOX, MAX_NAME, ChannelOperation, History
@@ -51,15 +42,11 @@ from baas.schema.admit import admit_value
 from baas.schema.values import Document, Value, date_from_ms, decode, encode
 from baas.settings import Settings
 
-_log = logging.getLogger(__name__)
-
 #: An inbox keeps this many messages; the oldest go first.
 INBOX_MESSAGES: Final = 1000
 _IN_ORDER: Final = (SortKey(("seq",)), SortKey(("_id",)))
-_ASKED_AT_ONCE: Final = 50
-#: Rules that speak of the time are asked again so often, in seconds.
-TIME_SECONDS: Final = 30.0
-_NOTHING: Final = Rights(presence=False)
+#: What every member needs to be told of.
+_FOLLOWED: Final = (MESSAGES, PRESENCE)
 
 
 class Channels:
@@ -77,9 +64,6 @@ class Channels:
     ) -> None:
         self.store: DocumentStore = store
         self.cursors = ChannelCursors(secret)
-        self.presence: Final = Presence(
-            store, clock, settings.push.presence_entries, self._show_again
-        )
         self._guard = guard
         self._follower = follower
         self._settings = settings.push
@@ -87,32 +71,29 @@ class Channels:
         self._clock = clock
         self._publisher = Publisher(store, clock)
         self._members: dict[str, dict[Member, None]] = {}
-        self._rests: dict[Member, Rights] = {}
-        self._resting: dict[tuple[str, str], set[Member]] = {}
-        self._listening: dict[str, int] = {}
-        #: Changes seen of each collection.
-        self._turns: Counter[str] = Counter()
-        self._timed: dict[Member, float] = {}
-        self._ticking: asyncio.Task[None] | None = None
-        self._stale: dict[Member, None] = {}
-        self._asking: asyncio.Task[None] | None = None
-        self._writing: dict[str, asyncio.Task[Any]] = {}
+        self._listening = Listening(follower, self)
+        self._resting: Resting[Member] = Resting(
+            follower, self._listening, clock, lambda member: member.ask_again()
+        )
+        self.shown: Final = Shown(store, clock, settings.push.presence_entries, self._members_of)
 
     async def start(self) -> None:
-        self.presence.start()
+        self.shown.presence.start()
 
     async def stop(self) -> None:
-        for task in (self._asking, self._ticking):
-            if task is not None:
-                task.cancel()
-                with suppress(asyncio.CancelledError):
-                    await task
-        if self._writing:
-            await asyncio.wait(list(self._writing.values()))
-        await self.presence.stop()
+        await self._resting.stop()
+        await self.shown.stop()
+
+    @property
+    def busy(self) -> bool:
+        """Whether rules are being asked again, or something is being written."""
+        return self._resting.busy or self._publisher.busy or self.shown.busy
 
     def rules_changed(self) -> None:
-        self._ask_again([one for members in self._members.values() for one in members])
+        self._resting.ask_all()
+
+    def _members_of(self, channel: str) -> Iterable[Member]:
+        return self._members.get(channel, ())
 
     # -- joining -----------------------------------------------------------------------------------
 
@@ -146,7 +127,7 @@ class Channels:
         """`joined`, then what it has not heard. It is attached: nothing is missed meanwhile."""
         rights = await self.may(frame.channel, caller)
         member.sees = rights.presence
-        self.rests_on(member, rights)
+        self.rests_on(member, rights.basis)
         last = 0 if member.history is None else await self._last(member.channel)
         if frame.presence is not msgspec.UNSET or member.lasting:
             await self.enter(member, frame, caller)
@@ -168,20 +149,19 @@ class Channels:
 
     def _attach(self, member: Member) -> None:
         self._members.setdefault(member.channel, {})[member] = None
-        self._listen(MESSAGES)
-        self._listen(PRESENCE)
+        self._listening.add(_FOLLOWED)
 
     def gone(self, member: Member) -> None:
         members = self._members[member.channel]
         del members[member]
         if not members:
             del self._members[member.channel]
-        self._rest_no_more(member)
-        self._stale.pop(member, None)
-        self._unlisten(MESSAGES)
-        self._unlisten(PRESENCE)
-        if not member.lasting:
-            self.unseen(member)
+        self._resting.drop(member)
+        self._listening.drop(_FOLLOWED)
+        if member.lasting:
+            self.shown.leave(member)
+        else:
+            self.shown.hide_soon(member)
 
     # -- rules -------------------------------------------------------------------------------------
 
@@ -192,21 +172,12 @@ class Channels:
         if entry is None:
             raise denied(REFUSAL)
         needs = Needs() if caller.actor.trusted else entry.needs
-        for other in needs.collections:  # from before they are read, so that no change is missed
-            self._listen(other)
-        try:
-            await self._follower.ready()
-            turned, known = self._turned(needs), KnownLookups()
+        known = KnownLookups()
+        async with self._resting.looking(needs) as turned:
             if not await self._may(ChannelOperation.SUBSCRIBE, name, caller, known):
                 raise denied(REFUSAL)
             presence = await self._may(ChannelOperation.PRESENCE, name, caller, known)
-        finally:
-            for other in needs.collections:
-                self._unlisten(other)
-        return Rights(presence, needs, frozenset(known.known), turned)
-
-    def _turned(self, needs: Needs) -> int:
-        return sum(self._turns[name] for name in needs.collections)
+        return Rights(presence, Basis(needs, frozenset(known.known), turned))
 
     async def _may(
         self, operation: ChannelOperation, name: str, caller: Caller, known: KnownLookups
@@ -221,65 +192,8 @@ class Channels:
                 found = await resolve(self.store.get(need.collection, need.id))
                 known.known[need.collection, need.id] = None if found is None else decode(found)
 
-    def rests_on(self, member: Member, rights: Rights) -> None:
-        for name in rights.needs.collections:
-            self._listen(name)
-        before = self._rests.get(member, _NOTHING)
-        self._rest_no_more(member)
-        self._rests[member] = rights
-        for key in rights.looked_up:
-            self._resting.setdefault(key, set()).add(member)
-        if before.looked_up != rights.looked_up and rights.turned != self._turned(rights.needs):
-            self._ask_again([member])  # a document may have changed before it was known here
-        if rights.needs.time:
-            self._timed[member] = self._clock.monotonic() + TIME_SECONDS
-            if self._ticking is None or self._ticking.done():
-                self._ticking = asyncio.get_running_loop().create_task(self._tick())
-
-    def _rest_no_more(self, member: Member) -> None:
-        rights = self._rests.pop(member, _NOTHING)
-        self._timed.pop(member, None)
-        for key in rights.looked_up:
-            self._resting[key].discard(member)
-            if not self._resting[key]:
-                del self._resting[key]
-        for name in rights.needs.collections:
-            self._unlisten(name)
-
-    async def _tick(self) -> None:
-        """As long as some rule speaks of the time."""
-        while self._timed:
-            await asyncio.sleep(1.0)
-            self.ask_the_timed()
-
-    def ask_the_timed(self) -> None:
-        """Asks those rules again that are due."""
-        now = self._clock.monotonic()
-        due = [member for member, moment in self._timed.items() if moment <= now]
-        for member in due:
-            self._timed[member] = now + TIME_SECONDS
-        self._ask_again(due)
-
-    def _ask_again(self, members: list[Member]) -> None:
-        if not members:
-            return
-        self._stale.update(dict.fromkeys(members))
-        if self._asking is None or self._asking.done():
-            self._asking = asyncio.get_running_loop().create_task(self._ask_all())
-
-    async def _ask_all(self) -> None:
-        asked = 0
-        while self._stale:
-            member = next(iter(self._stale))
-            del self._stale[member]
-            try:
-                await member.ask_again()
-            except Exception:
-                _log.exception("the rules of a channel could not be asked again")
-                member.end(Problem(Code.INTERNAL, "The channel could not be followed."))
-            asked += 1
-            if asked % _ASKED_AT_ONCE == 0:
-                await asyncio.sleep(0)
+    def rests_on(self, member: Member, basis: Basis) -> None:
+        self._resting.put(member, basis)
 
     # -- publishing --------------------------------------------------------------------------------
 
@@ -347,7 +261,7 @@ class Channels:
         check_name(name)
         if not await self._may(ChannelOperation.PRESENCE, name, caller, KnownLookups()):
             raise denied(REFUSAL)
-        return await self.presence.entries(name)
+        return await self.shown.presence.entries(name)
 
     def _message(self, event: str, data: Value) -> Outgoing:
         limits = QueryLimits.of(self._limits)
@@ -384,100 +298,36 @@ class Channels:
 
     async def enter(self, member: Member, frame: Join, caller: Caller) -> None:
         if frame.presence is msgspec.UNSET:
-            await self._hide(member)
+            await self.shown.hide(member)
             return
         if not await self._may(ChannelOperation.PRESENCE, member.name, caller, KnownLookups()):
             raise denied(REFUSAL)
         limits = QueryLimits.of(self._limits)
         state = admit_value(frame.presence, limits, now_ms=self._clock.now_ms(), path="presence")
-        await self._show(member, state, caller.actor.uid)
-
-    async def _show(self, member: Member, state: Value, uid: str | None) -> None:
-        """Broken off, it is taken away again: `gone` finds it named, and waits its turn."""
-        before = member.shown
-        member.shown = presence_id(member.name, member.session)
-        work = self.presence.show(member.name, member.session, uid, state, lasting=member.lasting)
-        try:
-            await asyncio.shield(self._in_turn(member.shown, work))
-        except Problem:
-            member.shown = before
-            raise
-        member.state = state
-
-    async def _hide(self, member: Member) -> None:
-        shown, member.shown = member.shown, None
-        if member.lasting:  # it may be there from an earlier poll
-            shown = presence_id(member.name, member.session)
-        if shown is not None:
-            await asyncio.shield(self._in_turn(shown, self.presence.hide(shown)))
+        await self.shown.show(member, state)
 
     def unseen(self, member: Member) -> None:
-        shown, member.shown = member.shown, None
-        others = self._members.get(member.channel, ())
-        if shown is not None and not any(other.shown == shown for other in others):
-            self._in_turn(shown, self.presence.hide(shown))
-
-    def _in_turn(self, id: str, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-        """What is written of one session in one channel is written in the order asked."""
-        before = self._writing.get(id)
-
-        async def write() -> None:
-            if before is not None:
-                await asyncio.wait([before])
-            await work
-
-        task = asyncio.get_running_loop().create_task(write())
-        self._writing[id] = task
-        task.add_done_callback(lambda done: self._written(id, done))
-        return task
-
-    def _written(self, id: str, task: asyncio.Task[Any]) -> None:
-        if self._writing.get(id) is task:
-            del self._writing[id]
-        if not task.cancelled() and (fault := task.exception()) is not None:
-            _log.info("presence was not written: %s", fault)
-
-    async def _show_again(self) -> None:
-        """This process was taken for dead: what it shows has been taken away."""
-        for members in list(self._members.values()):
-            for member in list(members):
-                if member.shown is not None and not member.closed:
-                    await self._show(member, member.state, member.caller.actor.uid)
-
-    async def present(self, member: Member) -> list[Document]:
-        return await self.presence.entries(member.name) if member.sees else []
+        self.shown.hide_soon(member)
 
     def seen(self, member: Member) -> None:
-        if member.shown is not None and member.lasting:
-            self._in_turn(member.shown, self.presence.seen(member.shown))
+        self.shown.seen(member)
+
+    async def present(self, member: Member) -> list[Document]:
+        return await self.shown.presence.entries(member.name) if member.sees else []
 
     # -- the feed ----------------------------------------------------------------------------------
 
-    def _listen(self, collection: str) -> None:
-        self._listening[collection] = self._listening.get(collection, 0) + 1
-        if self._listening[collection] == 1:
-            self._follower.listen(collection, self)
-
-    def _unlisten(self, collection: str) -> None:
-        self._listening[collection] -= 1
-        if not self._listening[collection]:
-            del self._listening[collection]
-            self._follower.ignore(collection, self)
-
     def take(self, commit: Commit) -> None:
-        stale: dict[Member, None] = {}
         moved: dict[str, tuple[list[Document], list[Document]]] = {}
         for event in commit.events:
-            self._turns[event.collection] += 1
+            self._resting.note(event)
             if event.collection == MESSAGES and event.operation == "insert" and event.after:
                 self._deliver(decode(event.after))
             elif event.collection == PRESENCE:
                 _note(event, moved)
-            for member in self._resting.get((event.collection, event.id), ()):
-                stale[member] = None
         for channel, (came, went) in moved.items():
             self._tell(channel, came, went)
-        self._ask_again(list(stale))
+        self._resting.ask_noted()
 
     def _deliver(self, row: Document) -> None:
         members = self._members.get(row["channel"])
@@ -497,7 +347,7 @@ class Channels:
         everyone = [one for members in self._members.values() for one in members]
         for member in everyone:
             member.start_afresh()
-        self._ask_again(everyone)
+        self._resting.ask_all()
 
 
 def check_name(name: str) -> None:

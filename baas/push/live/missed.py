@@ -8,11 +8,14 @@ from baas.ports.changes import ChangeEvent, ChangeFeed
 from baas.ports.documents import resolve
 from baas.push.live.query import LiveQuery
 from baas.push.live.view import Change, Entry, difference
+from baas.query.patterns import OutOfTime, briefly
 from baas.schema.values import decode
 
 #: A client that missed more events of the feed than this is told the whole result instead.
 MAX_MISSED: Final = 20_000
 _PAGE: Final = 1000
+#: Long work on single documents that is done here, on the event loop, and no more.
+_JUDGING_SECONDS: Final = 0.1
 
 
 class Host(Protocol):
@@ -63,6 +66,13 @@ class Missed:
         return True
 
     def _changes(self, events: list[ChangeEvent]) -> list[Change] | None:
+        try:
+            with briefly(_JUDGING_SECONDS):
+                return self._judged(events)
+        except OutOfTime:
+            return None
+
+    def _judged(self, events: list[ChangeEvent]) -> list[Change] | None:
         query = self._query
         if query.asked.limit is not None:
             images = [image for event in events for image in (event.before, event.after)]

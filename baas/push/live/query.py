@@ -26,6 +26,7 @@ from baas.query import ast
 from baas.query.ast import Filter
 from baas.query.conditions import Env, compile
 from baas.query.evaluate import matches
+from baas.query.patterns import OutOfTime, briefly
 from baas.schema.values import Document, encode
 
 _log = logging.getLogger(__name__)
@@ -33,6 +34,8 @@ _log = logging.getLogger(__name__)
 #: A result that could not be read is tried again so often, after so many seconds each time.
 _TRIES: Final = 5
 _AGAIN_SECONDS: Final = 0.5
+#: How long the changes of one transaction may be judged here, on the event loop, by one query.
+_JUDGING_SECONDS: Final = 0.02
 
 
 class Image(msgspec.Struct, frozen=True):
@@ -182,7 +185,11 @@ class LiveQuery:
         before = None
         if len(images) > 1 or not self._view.complete:
             before = self._view.shown()
-        changes = self._changes(images)
+        try:
+            changes = self._changes(images)
+        except OutOfTime:
+            self._read_again()
+            return
         self._at, self._order = position, order
         if self._view.is_short:
             self._told = before
@@ -195,12 +202,20 @@ class LiveQuery:
 
     def _changes(self, images: list[Image]) -> list[Change]:
         changes: list[Change] = []
-        for image in images:
-            if image.after is not None and self._wanted(image.after):
+        for image, belongs in self._judged(images):
+            if belongs and image.after is not None:
                 changes += self._view.put(self.entry_of(image.body, image.after))
             else:
                 changes += self._view.remove(image.id)
         return changes
+
+    def _judged(self, images: list[Image]) -> list[tuple[Image, bool]]:
+        """Which of them belong to the result, before any of them is put into it. OutOfTime where
+        that takes long: a reader thread then finds out."""
+        with briefly(_JUDGING_SECONDS):
+            return [
+                (image, image.after is not None and self._wanted(image.after)) for image in images
+            ]
 
     def _tell(self, changes: list[Change]) -> None:
         if changes and self.watchers:
@@ -278,9 +293,7 @@ class LiveQuery:
         later = [one for one in waiting if not one[1] <= self._order]
         again = self._again or (bool(later) and not self.pure)
         if self.pure:
-            for position, order, images in later:
-                self._changes(images)
-                self._at, self._order = position, order
+            again = not self._catch_up(later) or again
         told, self._told = self._told, None
         if self._view.is_short:
             self._told = told
@@ -290,6 +303,16 @@ class LiveQuery:
         self._settle()
         if again:
             self._read_again()
+
+    def _catch_up(self, later: list[tuple[Any, Any, list[Image]]]) -> bool:
+        """Whether all of it could be judged here."""
+        try:
+            for position, order, images in later:
+                self._changes(images)
+                self._at, self._order = position, order
+        except OutOfTime:
+            return False
+        return True
 
     def _settle(self) -> None:
         self._reading = None

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
-from contextlib import suppress
-from typing import Any, Final
+from typing import Any
 
 from baas.clock import Clock
-from baas.errors import Code, Problem
 from baas.guard import Guard
 from baas.ports.changes import ChangeEvent, ChangeFeed
 from baas.ports.documents import DocumentStore, KnownLookups, Lookups
@@ -21,17 +18,12 @@ from baas.push.live.query import Image, LiveQuery
 from baas.push.live.reading import with_lookups
 from baas.push.live.terms import TermIndex
 from baas.push.live.watch import Decided, LiveWatch
+from baas.push.resting import Basis, Listening, Resting
 from baas.query.limits import QueryLimits
-from baas.rules.needs import Needs
 from baas.schema.values import decode
 from baas.settings import Settings
 
 _log = logging.getLogger(__name__)
-
-#: Rules that speak of the time are asked again so often, in seconds.
-TIME_SECONDS: Final = 30.0
-#: Watches asked again before others get their turn in the loop.
-_ASKED_AT_ONCE: Final = 20
 
 
 class LiveQueries:
@@ -62,15 +54,10 @@ class LiveQueries:
         self._users: dict[LiveQuery, int] = {}
         self._indexes: dict[str, TermIndex[LiveQuery]] = {}
         self._impure: dict[str, dict[LiveQuery, None]] = {}
-        self._resting: dict[LiveWatch, Decided] = {}
-        self._looked_up: dict[tuple[str, str], set[LiveWatch]] = {}
-        #: Changes seen of each collection.
-        self._turns: Counter[str] = Counter()
-        self._listening: dict[str, int] = {}
-        self._timed: dict[LiveWatch, float] = {}
-        self._stale: dict[LiveWatch, None] = {}
-        self._asking: asyncio.Task[None] | None = None
-        self._ticking: asyncio.Task[None] | None = None
+        self._listening = Listening(follower, self)
+        self._resting: Resting[LiveWatch] = Resting(
+            follower, self._listening, clock, lambda watch: watch.ask_again()
+        )
 
     # -- for sessions ------------------------------------------------------------------------------
 
@@ -87,14 +74,10 @@ class LiveQueries:
 
     def rules_changed(self) -> None:
         """Every rule is asked again."""
-        self._ask_again(list(self._resting))
+        self._resting.ask_all()
 
     async def stop(self) -> None:
-        for task in (self._asking, self._ticking):
-            if task is not None:
-                task.cancel()
-                with suppress(asyncio.CancelledError):
-                    await task
+        await self._resting.stop()
         for query in list(self._users):
             await query.close()
 
@@ -106,8 +89,7 @@ class LiveQueries:
     @property
     def busy(self) -> bool:
         """Whether results are being read, or rules asked again."""
-        asking = self._asking is not None and not self._asking.done()
-        return asking or any(query.busy for query in self._users)
+        return self._resting.busy or any(query.busy for query in self._users)
 
     # -- for watches and queries -------------------------------------------------------------------
 
@@ -129,13 +111,7 @@ class LiveQueries:
     async def decide(self, asked: Asked, caller: Caller) -> Decided:
         rules = None if caller.actor.trusted else self._guard.rules_of(asked.collection)
         needs = needs_of_watch(rules)
-        # From before it is decided, so that no change is missed after.
-        for name in needs.collections:
-            self._listen(name)
-        try:
-            if needs.collections:
-                await self._follower.ready()
-            turned = self._turned(needs)
+        async with self._resting.looking(needs) as turned:
             known = KnownLookups()
             now_ms = self._clock.now_ms()
 
@@ -143,28 +119,25 @@ class LiveQueries:
                 return decide(self._guard, asked, caller, now_ms, lookups)
 
             decision = await with_lookups(self.store, known, attempt)
-        finally:
-            for name in needs.collections:
-                self._unlisten(name)
         actor = caller.actor
         own = f"{actor.uid}/{actor.key}/{actor.cache_key}"
         key = identity(asked, decision, own)
         seal = self.cursors.seal(asked.digest, actor, self._guard.book.revision)
-        return Decided(decision, key, seal, needs, frozenset(known.known), turned)
+        return Decided(decision, key, seal, Basis(needs, frozenset(known.known), turned))
 
     def query_for(self, asked: Asked, decided: Decided) -> LiveQuery:
         """The query of that key, for one more user; it is to be `released`."""
         query = self._queries.get(decided.key)
         if query is None:
             masked = not decided.decision.masks.hides_nothing
-            pure = not (decided.needs.collections and masked)
+            pure = not (decided.basis.needs.collections and masked)
             query = LiveQuery(self, asked, decided.decision, decided.key, pure)
             self._queries[decided.key] = query
             self._users[query] = 0
-            self._listen(asked.collection)
+            self._listening.add((asked.collection,))
             self._indexes.setdefault(asked.collection, TermIndex()).add(query, query.filter)
             if not query.pure:
-                for other in decided.needs.collections:
+                for other in decided.basis.needs.collections:
                     self._impure.setdefault(other, {})[query] = None
         self._users[query] += 1
         return query
@@ -182,66 +155,22 @@ class LiveQueries:
             del self._indexes[name]
         for queries in self._impure.values():
             queries.pop(query, None)
-        self._unlisten(name)
+        self._listening.drop((name,))
         asyncio.get_running_loop().create_task(query.close())
 
     def attached(self, watch: LiveWatch, decided: Decided) -> None:
-        for name in decided.needs.collections:
-            self._listen(name)
-        before = self._resting.get(watch)
-        self._forget(watch)
-        self._resting[watch] = decided
-        new = before is None or before.looked_up != decided.looked_up
-        if new and decided.turned != self._turned(decided.needs):
-            self._ask_again([watch])  # a document may have changed before it was known here
-        for key in decided.looked_up:
-            self._looked_up.setdefault(key, set()).add(watch)
-        if decided.needs.time:
-            self._timed[watch] = self._clock.monotonic() + TIME_SECONDS
-            if self._ticking is None or self._ticking.done():
-                self._ticking = asyncio.get_running_loop().create_task(self._tick())
-
-    def _turned(self, needs: Needs) -> int:
-        return sum(self._turns[name] for name in needs.collections)
+        self._resting.put(watch, decided.basis)
 
     def detached(self, watch: LiveWatch) -> None:
-        self._forget(watch)
-        self._stale.pop(watch, None)
-
-    def _forget(self, watch: LiveWatch) -> None:
-        decided = self._resting.pop(watch, None)
-        self._timed.pop(watch, None)
-        if decided is None:
-            return
-        for key in decided.looked_up:
-            watches = self._looked_up[key]
-            watches.discard(watch)
-            if not watches:
-                del self._looked_up[key]
-        for name in decided.needs.collections:
-            self._unlisten(name)
+        self._resting.drop(watch)
 
     # -- the feed ----------------------------------------------------------------------------------
-
-    def _listen(self, collection: str) -> None:
-        self._listening[collection] = self._listening.get(collection, 0) + 1
-        if self._listening[collection] == 1:
-            self._follower.listen(collection, self)
-
-    def _unlisten(self, collection: str) -> None:
-        self._listening[collection] -= 1
-        if not self._listening[collection]:
-            del self._listening[collection]
-            self._follower.ignore(collection, self)
 
     def take(self, commit: Commit) -> None:
         order = self.order(commit.position)
         concerned: dict[LiveQuery, list[Image]] = {}
-        looked: dict[LiveWatch, None] = {}
         for event in commit.events:
-            self._turns[event.collection] += 1
-            for watch in self._looked_up.get((event.collection, event.id), ()):
-                looked[watch] = None
+            self._resting.note(event)
             for query in self._impure.get(event.collection, ()):
                 query.read_again()
             index = self._indexes.get(event.collection)
@@ -256,45 +185,12 @@ class LiveQueries:
             except Exception:
                 _log.exception("a change could not be applied to a live query")
                 query.read_again()
-        self._ask_again(list(looked))
+        self._resting.ask_noted()
 
     def lost(self) -> None:
         for query in list(self._users):
             query.read_again()
-        self._ask_again(list(self._resting))
-
-    # -- asking again ------------------------------------------------------------------------------
-
-    def _ask_again(self, watches: list[LiveWatch]) -> None:
-        if not watches:
-            return
-        self._stale.update(dict.fromkeys(watches))
-        if self._asking is None or self._asking.done():
-            self._asking = asyncio.get_running_loop().create_task(self._ask_all())
-
-    async def _ask_all(self) -> None:
-        asked = 0
-        while self._stale:
-            watch = next(iter(self._stale))
-            del self._stale[watch]
-            try:
-                await watch.ask_again()
-            except Exception:
-                _log.exception("the rules of a watch could not be asked again")
-                watch.end(Problem(Code.INTERNAL, "The query could not be followed."))
-            asked += 1
-            if asked % _ASKED_AT_ONCE == 0:
-                await asyncio.sleep(0)
-
-    async def _tick(self) -> None:
-        """As long as some rule speaks of the time."""
-        while self._timed:
-            await asyncio.sleep(1.0)
-            now = self._clock.monotonic()
-            due = [watch for watch, moment in self._timed.items() if moment <= now]
-            for watch in due:
-                self._timed[watch] = now + TIME_SECONDS
-            self._ask_again(due)
+        self._resting.ask_all()
 
 
 def _image(event: ChangeEvent) -> Image:

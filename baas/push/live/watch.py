@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
 
 import msgspec
 
-from baas.errors import Problem
+from baas.errors import Code, Problem
 from baas.guard import ReadDecision
 from baas.ports.changes import ChangeFeed, CursorTooOld
 from baas.push.contract import Caller, Ended, Outbox
@@ -17,19 +18,18 @@ from baas.push.live.asked import Asked
 from baas.push.live.missed import Missed
 from baas.push.live.query import Host, LiveQuery
 from baas.push.live.view import difference
-from baas.rules.needs import Needs
+from baas.push.resting import Basis
+
+_log = logging.getLogger(__name__)
 
 
 class Decided(msgspec.Struct, frozen=True):
-    """The rules' answer for a caller now. `looked_up` names the documents that decided; `turned` is
-    the service's count of changes from before they were read."""
+    """The rules' answer for a caller now, and what it rests on."""
 
     decision: ReadDecision
     key: str
     seal: bytes
-    needs: Needs
-    looked_up: frozenset[tuple[str, str]]
-    turned: int
+    basis: Basis
 
 
 class WatchHost(Host, Protocol):
@@ -96,7 +96,7 @@ class LiveWatch:
 
     def _since(self, cursor: str | None, query: LiveQuery, decided: Decided) -> str | None:
         """Where in the feed the client has got to, where it may go on from there."""
-        needs = decided.needs
+        needs = decided.basis.needs
         if cursor is None or needs.time or needs.collections or not query.pure:
             return None
         return self._host.cursors.open(cursor, decided.seal)
@@ -212,6 +212,9 @@ class LiveWatch:
                 await self._ask_again()
             except Problem as problem:
                 self.end(problem)
+            except Exception:
+                _log.exception("the rules of a watch could not be asked again")
+                self.end(Problem(Code.INTERNAL, "The query could not be followed."))
 
     async def _ask_again(self) -> None:
         decided = await self._host.decide(self.asked, self._caller)
