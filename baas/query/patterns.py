@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, Final
 
@@ -43,6 +45,18 @@ class Watch(threading.local):
 
 
 WATCH: Final = Watch()
+
+
+@contextmanager
+def briefly(seconds: float) -> Iterator[None]:
+    """In here OutOfTime is raised rather than that long work is begun beyond `seconds`. For those
+    who judge documents on the event loop, and can leave what takes long to somebody else."""
+    end = time.monotonic() + seconds
+    WATCH.lacks = lambda wanted: time.monotonic() + wanted > end
+    try:
+        yield
+    finally:
+        WATCH.lacks = None
 
 
 class Pattern:
