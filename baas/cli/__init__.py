@@ -14,7 +14,8 @@ import click
 from baas import __version__
 from baas.errors import ConfigurationError, Problem
 
-#: verb -> (its line in `baas --help`). The verb `x` is the click command `x` in `baas/cli/x.py`.
+#: verb -> (its line in `baas --help`). The verb `x` is the click command `x` in `baas/cli/x.py`
+#: (or of a package of that name).
 VERBS: Final[dict[str, str]] = {
     "init": "Make a new app folder with commented files.",
     "serve": "Run the app of the current folder.",
@@ -25,6 +26,7 @@ VERBS: Final[dict[str, str]] = {
     "sdk": "Make typed clients of the app.",
     "manifest": "Print the shapes of collections, functions and paths as JSON.",
     "secrets": "Keep secrets for functions, sealed at rest.",
+    "storage": "List, fetch, send and synchronise files.",
     "data": "Export and import documents, or all that the app keeps.",
     "backup": "Write a consistent copy of a live app's data to one file.",
     "restore": "Put a backup back in place.",
