@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -80,7 +81,7 @@ def test_every_parameter_refuses_it(app: Harness, key: str, bad: str) -> None:
         app.post("/v1/storage/move", {"from": f"cloud://app/{bad}", "to": "shelf/new"}, key),
         app.post("/v1/storage/uploads", {"path": bad, "size": 1}, key),
         upload(app, bad, b"x", key),
-        download(app, bad, key),
+        download(app, quote(bad, safe="/"), key),
     ]
     assert {(one.status, one.code) for one in refusals} == {(400, "INVALID_ARGUMENT")}
     if bad and not bad.endswith("/"):
