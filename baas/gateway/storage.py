@@ -100,7 +100,7 @@ async def upload(call: Call) -> Answer:
     _check_length(call.exchange, call.services.settings.storage.file_bytes)
     await form.head()
     if "path" not in form.fields:
-        raise invalid("path", "is required")
+        raise invalid("path", "is required, before the file")
     assert form.file is not None
     declared = form.file.header("Content-Type")
     metadata = form.fields.get("metadata")
