@@ -84,8 +84,24 @@ class ServerSettings(_Section, frozen=True):
 class DatabaseSettings(_Section, frozen=True):
     """`database`: where documents are kept."""
 
+    engine: Literal["sqlite", "mongo"] = "sqlite"
+    """`sqlite`: one file in the data folder. `mongo`: a MongoDB replica set, for several gateways."""
+
     data: str = "data"
     """The data folder, relative to the app's folder."""
+
+    mongo_url: str = ""
+    """Where the replica set is: `mongodb://user:password@host:27017/?replicaSet=rs0`. A secret:
+    better set through the environment than written to a file."""
+
+    mongo_database: Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9_-]{1,38}$")] = "baas"
+    """The database there; one for each app."""
+
+    mongo_timeout: Annotated[float, msgspec.Meta(gt=0)] = 5.0
+    """Seconds that a read waits for a primary before UNAVAILABLE."""
+
+    mongo_patience: _Seconds = 20.0
+    """Seconds that a write is tried again while the primary changes, before UNAVAILABLE."""
 
     durability: Literal["full", "normal"] = "full"
     """`full`: an acknowledged write survives power loss. `normal`: only a crash of the process."""

@@ -5,6 +5,7 @@ To add one: write a class with `open`, `join` and `maintain` as below and put it
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,11 @@ from typing import Any
 import pytest
 
 from baas.clock import ManualClock
+from baas.engines.mongo.driver import Driver
+from baas.engines.mongo.store import MongoStore
 from baas.engines.sqlite.store import SqliteStore
 from baas.settings import DatabaseSettings
+from tests.support import mongo
 
 
 class SqliteEngine:
@@ -39,8 +43,45 @@ class SqliteEngine:
         """Does now what the engine would do in the background."""
         await store.maintenance.run_once()
 
+    async def clean(self) -> None:
+        """Removes what the stores left; here the folder goes with the test."""
 
-ENGINES: dict[str, Callable[..., Any]] = {"sqlite": SqliteEngine}
+    def need(self, capability: str) -> None:
+        """Skips a test that asks for what the server under test cannot do; nothing here."""
+
+
+class MongoEngine:
+    """Stores in a database of their own, which `clean` removes."""
+
+    def __init__(self, folder: Path, clock: ManualClock, **settings: Any) -> None:
+        self._clock = clock
+        self._settings = DatabaseSettings(
+            engine="mongo",
+            mongo_url=mongo.server_url(),
+            mongo_database=f"test-{secrets.token_hex(6)}",
+            **settings,
+        )
+
+    async def open(self) -> MongoStore:
+        store = MongoStore(self._settings, self._clock)
+        await store.open()
+        return store
+
+    join = open
+
+    async def maintain(self, store: MongoStore) -> None:
+        await store.maintenance.run_once()
+
+    async def clean(self) -> None:
+        driver = Driver(self._settings.mongo_url, self._settings.mongo_database, 10)
+        await driver.drop_database()
+        driver.close()
+
+    def need(self, capability: str) -> None:
+        mongo.need(capability)
+
+
+ENGINES: dict[str, Callable[..., Any]] = {"sqlite": SqliteEngine, "mongo": MongoEngine}
 
 
 @pytest.fixture
@@ -60,10 +101,12 @@ def settings() -> dict[str, Any]:
 
 
 @pytest.fixture(params=sorted(ENGINES))
-def engine(
+async def engine(
     request: pytest.FixtureRequest, tmp_path: Path, clock: ManualClock, settings: dict[str, Any]
-) -> Any:
-    return ENGINES[request.param](tmp_path, clock, **settings)
+) -> AsyncIterator[Any]:
+    engine = ENGINES[request.param](tmp_path, clock, **settings)
+    yield engine
+    await engine.clean()
 
 
 @pytest.fixture
@@ -76,6 +119,8 @@ async def store(engine: Any) -> AsyncIterator[Any]:
 @pytest.fixture
 async def elsewhere(engine: Any, tmp_path: Path, clock: ManualClock) -> AsyncIterator[Any]:
     """A second, empty store of the same engine."""
-    store = await type(engine)(tmp_path / "elsewhere", clock).open()
+    other = type(engine)(tmp_path / "elsewhere", clock)
+    store = await other.open()
     yield store
     await store.close()
+    await other.clean()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from baas.errors import ConfigurationError
-from baas.ports.documents import DuplicateKey
+from baas.ports.documents import DuplicateKey, resolve
 from tests.support.stores import change, declared, delete, eq, ids, index, put, setting, write
 
 pytestmark = pytest.mark.anyio
@@ -84,7 +84,7 @@ async def test_an_index_that_meets_duplicates_is_refused_and_nothing_changes(sto
         )
     await put(store, "p", {"_id": "c", "s": "x"})
     assert await ids(store, "p", eq("n", 1)) == ["a", "b"]
-    assert list(store.names()) == ["p"]
+    assert list(await resolve(store.names())) == ["p"]
 
 
 async def test_an_index_that_is_no_longer_unique_lets_equals_in(slugs) -> None:

@@ -1,0 +1,133 @@
+"""A document as a row of the server: its canonical JSON beside the same thing as BSON.
+
+`j` is the truth: the bytes that a reader is sent. `d` is what the server's own matcher and indexes
+look at. `u` holds the keys of unique indexes. So a client's field can never meet one of the
+engine's, and no read has to turn BSON into JSON.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Any, Final
+
+from baas.engines.mongo.driver import Binary, DatetimeMS, Row
+from baas.errors import Code, Problem
+from baas.schema.values import (
+    DATE,
+    MAX_INTEGER,
+    MISSING,
+    Document,
+    Path,
+    Value,
+    canonical_number,
+    date_to_ms,
+    encode,
+    is_date,
+)
+
+JSON: Final = "j"
+BSON: Final = "d"
+UNIQUE: Final = "u"
+ID: Final = "_id"
+_INT64: Final = 2**63 - 1
+#: The server's limit is 16 MiB for a row, which holds a document twice, and for a row of the feed,
+#: which holds it before and after.
+MOST_BYTES: Final = 7 * 1024**2
+_KEY_BYTES: Final = 16
+
+
+def row_of(id: str, document: Document, body: bytes, unique: Row) -> Row:
+    """LIMIT_EXCEEDED for a document that the server cannot hold."""
+    if len(body) > MOST_BYTES:
+        message = f"A document of {len(body)} bytes; this store holds up to {MOST_BYTES}."
+        raise Problem(Code.LIMIT_EXCEEDED, message)
+    row: Row = {ID: id, JSON: Binary(body), BSON: to_bson(document)}
+    if unique:
+        row[UNIQUE] = unique
+    return row
+
+
+def to_bson(value: Value) -> Any:
+    """As the server compares it: dates as dates, numbers as 64-bit integers or doubles."""
+    kind = type(value)
+    if kind is dict:
+        if is_date(value):
+            return DatetimeMS(date_to_ms(value))
+        return {field_name(name): to_bson(item) for name, item in value.items()}
+    if kind is list:
+        return [to_bson(item) for item in value]
+    if kind is int and not -_INT64 <= value <= _INT64:
+        return float(value)
+    return value
+
+
+@lru_cache(maxsize=4096)
+def field_name(name: str) -> str:
+    """A name that the server's paths can speak of.
+
+    Clients cannot send a `.`, a NUL or a leading `$`; what the kit itself stores may have them,
+    and nothing filters by such a name.
+    """
+    if name.startswith("$"):
+        name = "\uff04" + name[1:]
+    return name.replace(".", "\uff0e").replace("\0", "\u2400")
+
+
+@lru_cache(maxsize=4096)
+def server_path(path: Path, root: str = BSON) -> str:
+    """The path in a row; `_id` is the row's own."""
+    if root == BSON and path == (ID,):
+        return ID
+    names = [field_name(name) for name in path]
+    return ".".join([root, *names] if root else names)
+
+
+def array_paths(document: Document) -> set[Path]:
+    """Where a document has arrays, by names alone; what lies inside an array is not looked at."""
+    found: set[Path] = set()
+    _collect(document, (), found)
+    return found
+
+
+def _collect(value: Document, path: Path, found: set[Path]) -> None:
+    for name, item in value.items():
+        kind = type(item)
+        if kind is list:
+            found.add((*path, name))
+        elif kind is dict and DATE not in item:
+            _collect(item, (*path, name), found)
+
+
+def value_at(document: Document, path: Path) -> Any:
+    """The value at a path of names, or MISSING; arrays are not looked into."""
+    value: Any = document
+    for name in path:
+        if type(value) is not dict or is_date(value) or name not in value:
+            return MISSING
+        value = value[name]
+    return value
+
+
+def unique_key(document: Document, paths: Iterable[Path]) -> Binary | None:
+    """The key of a unique index; None where the document lacks one of its fields."""
+    values = [value_at(document, path) for path in paths]
+    if any(value is MISSING for value in values):
+        return None
+    text = encode([_canonical(value) for value in values])
+    return Binary(hashlib.blake2b(text, digest_size=_KEY_BYTES).digest())
+
+
+def _canonical(value: Value) -> Value:
+    """Equal values have equal JSON: numbers in one form."""
+    kind = type(value)
+    if kind is float:
+        return canonical_number(value)
+    if kind is int and not -MAX_INTEGER <= value <= MAX_INTEGER:
+        return float(value)
+    if kind is list:
+        return [_canonical(item) for item in value]
+    if kind is dict:
+        return {name: _canonical(item) for name, item in value.items()}
+    return value
