@@ -217,7 +217,7 @@ def openapi_config(
     return OpenAPIConfig(
         title=name,
         version=__version__,
-        description="Documents, sign-in and operations of this app, held by its rule files.",
+        description="What clients of this app can call, held by its rule files, and its operators.",
         path="/openapi.json",
         components=Components(security_schemes=schemes),
         render_plugins=[DescriptionPlugin(routes, release)],
