@@ -22,7 +22,7 @@ from baas.query.sphere import EPSILON, Box, Vector, angle, angle_to_arc
 #: Metres; the equatorial radius that MongoDB uses too.
 EARTH_RADIUS: Final = 6_378_100.0
 #: What one comparison of two edges may take, for the clock.
-_SECONDS_PER_PAIR: Final = 1e-6
+_SECONDS_PER_PAIR: Final = 3e-6
 
 
 class Near(msgspec.Struct, frozen=True, tag=True):

@@ -204,10 +204,11 @@ def _side(ring: tuple[Spot, ...], spot: Spot) -> int:
     """1 inside, 0 on an edge, -1 outside; rings that cross themselves by the even-odd rule."""
     x, y = spot
     touch = EPSILON * (1 + x * x + y * y)
+    low, high = y - touch, y + touch
     inside = False
     ax, ay = ring[0]
     for bx, by in ring[1:]:
-        if min(ay, by) - touch <= y <= max(ay, by) + touch:
+        if not ((ay < low and by < low) or (ay > high and by > high)):
             if min(ax, bx) - touch <= x <= max(ax, bx) + touch:
                 turn = (bx - ax) * (y - ay) - (by - ay) * (x - ax)
                 if abs(turn) <= touch * max(abs(bx - ax) + abs(by - ay), touch):
