@@ -39,6 +39,7 @@ from baas.gateway.actor import Addresses, Callers
 from baas.gateway.audit import AUDIT_COLLECTIONS, Audit
 from baas.gateway.cors import Cors
 from baas.gateway.dispatch import Edge
+from baas.gateway.history import SAMPLE_COLLECTIONS, History
 from baas.gateway.realtime.admission import Admission
 from baas.gateway.realtime.numbers import Sent
 from baas.gateway.services import Functions, Panel, RateLimits, RealtimeServices, Services
@@ -55,8 +56,10 @@ from baas.push.live.service import LiveQueries
 from baas.push.sessions import AuthCollections, Sessions
 from baas.reload import RuleWatcher
 from baas.rules.channelsfile import ChannelRules, load_channel_rules
+from baas.rules.coverage import Coverage
+from baas.rules.files import RuleFiles
 from baas.rules.load import load_rules
-from baas.rules.model import RuleBook
+from baas.rules.model import Advice, RuleBook
 from baas.rules.storagefile import StorageRules, load_storage_rules
 from baas.secret import MasterSecret
 from baas.settings import ObserveSettings, Settings
@@ -73,6 +76,7 @@ SYSTEM_COLLECTIONS: Final = {
     **CHANNEL_COLLECTIONS,
     **RATE_COLLECTIONS,
     **RECORD_COLLECTIONS,
+    **SAMPLE_COLLECTIONS,
     **SECRET_COLLECTIONS,
     **STORAGE_COLLECTIONS,
     **VERSION_COLLECTIONS,
@@ -99,6 +103,9 @@ class Rules(msgspec.Struct, frozen=True):
     def revision(self) -> str:
         parts = (self.book, self.functions, self.storage, self.channels)
         return "".join(part.revision for part in parts)
+
+    def advice(self) -> tuple[Advice, ...]:
+        return (*self.book.advice, *self.storage.advice, *self.channels.advice)
 
     @classmethod
     def load(cls, folder: Path) -> Rules:
@@ -136,7 +143,8 @@ class App:
         self.store: Final = SqliteStore(self.data_folder, settings.database, clock, shared=shared)
         self.auth: Final = AuthService(self.store, settings, clock, secret)
         self.database: Final = DatabaseService(self.store, self.guard, settings, clock, secret)
-        self.secrets: Final = Secrets(SecretVault(self.store, secret, clock))
+        self.vault: Final = SecretVault(self.store, secret, clock)
+        self.secrets: Final = Secrets(self.vault)
         self.functions: Final = FunctionService(
             self.store, self.database, clock, secrets=self.secrets, logs=logs
         )
@@ -187,7 +195,8 @@ class App:
         self.channels: Final = Channels(
             self.store, self.channel_guard, self.follower, settings, clock, secret
         )
-        self.functions.channels = Orders(self.channels)
+        self.orders: Final = Orders(self.channels)
+        self.functions.channels = self.orders
         self.realtime: Final = Sessions(
             self.live,
             self.channels,
@@ -199,6 +208,14 @@ class App:
             IDENTITY_COLLECTIONS,
         )
         self.sent: Final = Sent()
+        self.history: Final = History(
+            self.store,
+            self.metrics,
+            clock,
+            lambda: self.store.jobs,
+            lambda: len(self.realtime),
+            lambda: self.functions.records.totals,
+        )
         self.watcher: Final = RuleWatcher(
             self.rules_folder, Rules.load, self.put_in_force, self.metrics, self._rules.revision
         )
@@ -258,11 +275,21 @@ class App:
             ),
             storage=self.storage,
             images=self.images,
-            realtime=RealtimeServices(self.realtime, self.sent),
+            realtime=RealtimeServices(self.realtime, self.sent, self.orders),
             panel=Panel(
                 store=self.store,
                 audit=Audit(self.store, clock, settings.admin.audit_days),
                 folder=self.folder,
+                rules=RuleFiles(
+                    self.rules_folder,
+                    Rules.load,
+                    self.put_in_force,
+                    self.watcher.look,
+                    _run_rule_tests,
+                ),
+                recent=self.guard.recent,
+                vault=self.vault,
+                history=self.history,
             ),
             rules_stale=lambda: self.watcher.stale,
             body_bytes=settings.limits.body_bytes,
@@ -312,6 +339,8 @@ class App:
             raise
         # Litestar is imported beside the first requests rather than before them.
         self._tasks.append(asyncio.create_task(self._warm(), name="baas-warm"))
+        if self.settings.admin.panel:
+            self._tasks.append(asyncio.create_task(self.history.run(), name="baas-history"))
         if self.settings.database.watch_rules:
             self._tasks.append(asyncio.create_task(self.watcher.run(), name="baas-rules"))
         self._started = True
@@ -371,6 +400,12 @@ def blob_store(data_folder: Path, settings: Settings) -> BlobStore:
     if settings.storage.engine == "s3":
         return S3Blobs(settings.storage)
     return LocalBlobs(data_folder / STORAGE_FOLDER)
+
+
+async def _run_rule_tests(rules: Rules, files: list[Path], coverage: Coverage) -> list[Any]:
+    from baas.ruletests import run_tests  # not for every start
+
+    return await run_tests(rules.book, files, coverage, rules.functions)
 
 
 def guest_store(folder: Path, settings: Settings) -> SqliteStore:

@@ -74,7 +74,7 @@ class SignIn(_Body, frozen=True):
     password: Annotated[str, msgspec.Meta(max_length=1024)]
 
 
-class PasswordChange(_Body, frozen=True):
+class AdminPasswordChange(_Body, frozen=True):
     """Ends every other session of the account."""
 
     old_password: Annotated[str, msgspec.Meta(max_length=1024)]
@@ -270,7 +270,7 @@ class Admins:
         hashed = await self._passwords.hash(password)
         await self._change(id, {"password": hashed}, lasting=True)
 
-    async def change_password(self, id: str, current: str, body: PasswordChange) -> None:
+    async def change_password(self, id: str, current: str, body: AdminPasswordChange) -> None:
         """INVALID_CREDENTIALS for a wrong old one; ends every session but `current`."""
         account = await self._account(id)
         if not await self._passwords.verify(body.old_password, account["password"]):

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Callable
+from typing import Final
 
 import msgspec
 
 from baas.auth.accounts import Accounts, taken_is_conflict
+from baas.auth.bodies import SessionInfo
 from baas.auth.changes import AccountChanges
 from baas.auth.collections import IDENTITIES, SESSIONS, USERS
+from baas.auth.sessions import Sessions as AuthSessions
 from baas.auth.steps import remove_owned, write
 from baas.auth.users import changed, check_roles, name_identity, username_key
 from baas.clock import Clock
@@ -22,11 +26,15 @@ from baas.ports.documents import (
     Outcome,
     resolve,
 )
-from baas.query.ast import ALWAYS, Filter
+from baas.query.ast import ALWAYS, Eq, Field, Filter, Or, Regex, SortKey
 from baas.schema.values import Document, decode
 
 #: Users read at once while listing.
 _PAGE = 500
+#: Users of one page of a search.
+MAX_PAGE: Final = 500
+_NEWEST_FIRST: Final = (SortKey(("_id",), descending=True),)
+_NAME: Final = ("identities", "password", "username")
 
 
 class UserSummary(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -38,6 +46,15 @@ class UserSummary(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     create_time: dict[str, str]
 
 
+class UserDetails(UserSummary, frozen=True, kw_only=True, rename="camel"):
+    """`identities` has one member per way to sign in; none holds a secret."""
+
+    profile: Document
+    identities: Document
+    claims: Document
+    update_time: dict[str, str]
+
+
 class UserDirectory:
     """`dropped` is told each uid whose rights changed, so that callers are verified anew."""
 
@@ -47,6 +64,7 @@ class UserDirectory:
         clock: Clock,
         accounts: Accounts,
         changes: AccountChanges,
+        sessions: AuthSessions,
         *,
         dropped: Callable[[str], None],
     ) -> None:
@@ -54,6 +72,7 @@ class UserDirectory:
         self._clock = clock
         self._accounts = accounts
         self._changes = changes
+        self._sessions = sessions
         self._dropped = dropped
 
     async def create(
@@ -84,6 +103,46 @@ class UserDirectory:
             if len(page) < _PAGE:
                 return
             after = (page[-1]["_id"],)
+
+    async def page(self, text: str, after: str | None, limit: int) -> tuple[UserSummary, ...]:
+        """The newest first, behind the uid `after`: those whose name holds `text`, whatever its
+        case, or whose uid or one of whose roles it is."""
+        query = Find(
+            collection=USERS,
+            filter=_search(text.strip()),
+            sort=_NEWEST_FIRST,
+            limit=limit,
+            after=None if after is None else (after,),
+        )
+        found = await resolve(self._store.find(query))
+        return tuple(_summary(decode(body)) for body in found)
+
+    async def details(self, uid: str) -> UserDetails:
+        """NOT_FOUND."""
+        user = await self._by_uid(uid)
+        if user is None:
+            raise not_found(f"There is no user {uid!r}.")
+        return UserDetails(
+            **msgspec.structs.asdict(_summary(user)),
+            profile=user["profile"],
+            identities=user["identities"],
+            claims=user["claims"],
+            update_time=user["_updateTime"],
+        )
+
+    async def sessions(self, uid: str) -> tuple[SessionInfo, ...]:
+        """The newest first."""
+        return await self._sessions.list(uid, None)
+
+    async def end_sessions(self, uid: str, id: str | None) -> int:
+        """One session, or all; how many. NOT_FOUND for one that is not this user's."""
+        if id is None:
+            count = await self._sessions.end_all(uid)
+        else:
+            await self._sessions.end_one(uid, id)
+            count = 1
+        self._dropped(uid)
+        return count
 
     async def set_roles(self, uid: str, add: tuple[str, ...], remove: tuple[str, ...]) -> None:
         """Acts on the user's next request here, within 2 s in other processes."""
@@ -133,6 +192,13 @@ class UserDirectory:
             return None
         stored = await resolve(self._store.get(IDENTITIES, id))
         return None if stored is None else await self._by_uid(decode(stored)["uid"])
+
+
+def _search(text: str) -> Filter:
+    if not text:
+        return ALWAYS
+    name = Field(_NAME, Regex(re.escape(text), "i"))
+    return Or((Field(("_id",), Eq(text)), Field(("roles",), Eq(text)), name))
 
 
 def _summary(user: Document) -> UserSummary:

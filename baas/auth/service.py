@@ -67,7 +67,12 @@ class AuthService:
             dropped=self._cache.drop,
         )
         self.users = UserDirectory(
-            store, clock, self._accounts, self._changes, dropped=self._cache.drop
+            store,
+            clock,
+            self._accounts,
+            self._changes,
+            self._sessions,
+            dropped=self._cache.drop,
         )
 
     async def start(self) -> None:

@@ -130,7 +130,7 @@ def test(files: tuple[Path, ...]) -> None:
     Prints a table of the cases and the rule clauses that none of them reached. Exit code 1 on a
     failure.
     """
-    from baas.cli.ruletests import run_tests, table  # the engine: not for `--help`
+    from baas.ruletests import run_tests, table  # the engine: not for `--help`
 
     settings = load_app_settings(Path.cwd())
     folder = _folder(settings)

@@ -12,7 +12,17 @@ from baas.database.verbs import VERBS, Verb
 from baas.errors import Code
 from baas.functions.invocations import Invocation
 from baas.gateway import admin, database, functionadmin, functions, operations
-from baas.gateway.adminroutes import accounts, collections, seeas
+from baas.gateway.adminroutes import (
+    accounts,
+    audit,
+    collections,
+    home,
+    pushes,
+    rules,
+    seeas,
+    users,
+)
+from baas.gateway.adminroutes import settings as adminsettings
 from baas.gateway.auth import auth_routes
 from baas.gateway.realtime import poll
 from baas.gateway.route import Route
@@ -160,6 +170,12 @@ ADMIN: Final[tuple[Route, ...]] = (
     *accounts.ROUTES,
     *collections.ROUTES,
     *seeas.ROUTES,
+    *rules.ROUTES,
+    *home.ROUTES,
+    *users.ROUTES,
+    *adminsettings.ROUTES,
+    *audit.ROUTES,
+    *pushes.ROUTES,
     *functionadmin.ROUTES,
 )
 

@@ -6,6 +6,7 @@ supplies the real ones.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Protocol
@@ -20,18 +21,23 @@ from baas.functions.logs import Logs, Tail
 from baas.functions.once import Once
 from baas.functions.releases import Releases
 from baas.functions.rules import FunctionGuard
+from baas.functions.secrets import SecretVault
 from baas.functions.service import FunctionService
 from baas.gateway.actor import Addresses, Callers
 from baas.gateway.audit import Audit
 from baas.gateway.cors import Cors
+from baas.gateway.history import History
 from baas.gateway.ratelimit import RateLimit, network_of
 from baas.gateway.realtime.numbers import Sent
 from baas.guard import Guard
+from baas.guard.ruleguard import Decided
 from baas.observe.logs import LogWriter
 from baas.observe.metrics import Metrics
 from baas.ports.documents import DocumentStore, MaybeAwaitable
 from baas.ports.jobs import JobQueue
+from baas.push.channels.orders import Orders
 from baas.push.sessions import Sessions
+from baas.rules.files import RuleFiles
 from baas.schema.actor import Actor
 from baas.settings import LimitSettings, Settings
 from baas.storage.images.variants import Variants
@@ -125,19 +131,26 @@ class Functions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RealtimeServices(msgspec.Struct, frozen=True):
-    """The sessions of this process, and what they were sent."""
+    """The sessions of this process, what they were sent, and channels as the server side uses
+    them."""
 
     sessions: Sessions
     sent: Sent
+    orders: Orders
 
 
 class Panel(msgspec.Struct, frozen=True, kw_only=True):
-    """What the admin API works with, beside the services: the store itself, the audit log, and
-    the app's folder with its rule files."""
+    """What the admin API works with, beside the services: the store itself, the audit log, the
+    app's folder, its rule files, the guard's latest decisions, functions' secrets, and numbers over
+    time."""
 
     store: DocumentStore
     audit: Audit
     folder: Path
+    rules: RuleFiles
+    recent: deque[Decided]
+    vault: SecretVault
+    history: History
 
 
 class Services(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from typing import Any, Final
+from collections import OrderedDict, deque
+from typing import Any, Final, NamedTuple
 
 from baas.errors import denied, invalid, not_found
 from baas.guard.contract import Masks, ReadDecision, RequestFacts, WriteDecision
@@ -23,6 +23,20 @@ from baas.schema.values import Document, Path
 _CACHE_SIZE: Final = 10_000
 
 
+#: Decisions remembered, so that an edit of the rules can be tried on what really happens.
+RECENT: Final = 500
+
+
+class Decided(NamedTuple):
+    """A question that a caller whom rules bind has asked. Not what was asked for or sent: that may
+    be large, and is nobody's to keep."""
+
+    operation: Operation
+    collection: str
+    actor: Actor
+    ip: str
+
+
 class RuleGuard:
     """The guard over a book of rules. Setting `book` changes everything at once: what was decided
     stays decided, what is asked next meets the new rules.
@@ -34,6 +48,7 @@ class RuleGuard:
 
     def __init__(self, book: RuleBook) -> None:
         self._state = _State(book)
+        self.recent: deque[Decided] = deque(maxlen=RECENT)
 
     @property
     def book(self) -> RuleBook:

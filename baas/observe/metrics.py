@@ -61,6 +61,23 @@ class Metrics:
         histogram.buckets[bisect_left(BUCKETS, seconds)] += 1
         histogram.total += seconds
 
+    @property
+    def started(self) -> float:
+        """When this process started, in seconds since 1970."""
+        return self._started
+
+    def counted(self, wanted: Callable[[str], bool]) -> tuple[dict[int, int], tuple[int, ...]]:
+        """Requests by status, and their times by bucket, of the routes that are `wanted`."""
+        by_status: dict[int, int] = {}
+        for (route, status), count in self._requests.items():
+            if wanted(route):
+                by_status[status] = by_status.get(status, 0) + count
+        buckets = [0] * (len(BUCKETS) + 1)
+        for route, histogram in self._seconds.items():
+            if wanted(route):
+                buckets = [a + b for a, b in zip(buckets, histogram.buckets, strict=True)]
+        return by_status, tuple(buckets)
+
     def counter(self, name: str, help: str) -> None:
         """Makes a counter known, so that it is shown from the first scrape on, as 0."""
         self._help[name] = help

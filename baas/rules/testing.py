@@ -1,6 +1,6 @@
 """`*.test.yaml`: rule tests as data, and whether an answer is what a case expects.
 
-The command line runs the cases (`baas.cli.ruletests`): through the real guard, database service
+The command line runs the cases (`baas.ruletests`): through the real guard, database service
 and engine, each on the same documents.
 """
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from baas.cli.ruletests import run_tests
+from baas.ruletests import run_tests
 from baas.functions.rules import load_function_rules
 from baas.rules.coverage import Coverage
 from baas.rules.load import load_rules

@@ -9,9 +9,9 @@ import msgspec
 
 from baas.auth.admins import (
     Admin,
+    AdminPasswordChange,
     AdminSession,
     AdminSessionInfo,
-    PasswordChange,
     SetUp,
     SignIn,
     require_person,
@@ -64,7 +64,7 @@ class SessionId(Body, frozen=True):
     id: str
 
 
-class AccountBody(Body, frozen=True):
+class AdminBody(Body, frozen=True):
     id: Annotated[str, _ACCOUNT_ID]
 
 
@@ -74,17 +74,17 @@ class NewAccount(Body, frozen=True):
     role: Role
 
 
-class RoleBody(Body, frozen=True):
+class AdminRoleBody(Body, frozen=True):
     id: Annotated[str, _ACCOUNT_ID]
     role: Role
 
 
-class DisabledBody(Body, frozen=True):
+class AdminDisabledBody(Body, frozen=True):
     id: Annotated[str, _ACCOUNT_ID]
     disabled: bool
 
 
-class PasswordBody(Body, frozen=True):
+class AdminPasswordBody(Body, frozen=True):
     id: Annotated[str, _ACCOUNT_ID]
     password: Password
 
@@ -169,7 +169,7 @@ async def _end_session(call: Call) -> Answer:
 
 async def _change_password(call: Call) -> Answer:
     admin, session = await _person(call)
-    body: PasswordChange = await decoded(call, _PASSWORD_CHANGE, AUTH_BODY_BYTES)
+    body: AdminPasswordChange = await decoded(call, _PASSWORD_CHANGE, AUTH_BODY_BYTES)
     admins = call.services.auth.admins
     await guarded(
         call.services.limits.password,
@@ -180,7 +180,7 @@ async def _change_password(call: Call) -> Answer:
 
 
 _SESSION_ID: Final = BodyDecoder(SessionId)
-_PASSWORD_CHANGE: Final = BodyDecoder(PasswordChange)
+_PASSWORD_CHANGE: Final = BodyDecoder(AdminPasswordChange)
 
 
 # -- accounts of others ----------------------------------------------------------------------------
@@ -201,26 +201,26 @@ async def _within_own(services: Services, actor: Actor, id: str) -> None:
     require_at_least(actor, SCOPES_OF[found.role])
 
 
-async def _set_role(services: Services, actor: Actor, body: RoleBody) -> Done:
+async def _set_role(services: Services, actor: Actor, body: AdminRoleBody) -> Done:
     await _within_own(services, actor, body.id)
     require_at_least(actor, SCOPES_OF[body.role])
     await services.auth.admins.set_role(body.id, body.role)
     return Done()
 
 
-async def _set_disabled(services: Services, actor: Actor, body: DisabledBody) -> Done:
+async def _set_disabled(services: Services, actor: Actor, body: AdminDisabledBody) -> Done:
     await _within_own(services, actor, body.id)
     await services.auth.admins.set_disabled(body.id, body.disabled)
     return Done()
 
 
-async def _set_password(services: Services, actor: Actor, body: PasswordBody) -> Done:
+async def _set_password(services: Services, actor: Actor, body: AdminPasswordBody) -> Done:
     await _within_own(services, actor, body.id)
     await services.auth.admins.set_password(body.id, body.password)
     return Done()
 
 
-async def _delete(services: Services, actor: Actor, body: AccountBody) -> Done:
+async def _delete(services: Services, actor: Actor, body: AdminBody) -> Done:
     await _within_own(services, actor, body.id)
     await services.auth.admins.delete(body.id)
     return Done()
@@ -277,7 +277,7 @@ PERSONAL: Final[tuple[Route, ...]] = (
         "auth/password",
         "Change one's own password",
         _change_password,
-        body=PasswordChange,
+        body=AdminPasswordChange,
         codes=_SIGN_IN_CODES,
     ),
 )
@@ -301,7 +301,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         "Another role; ends the account's sessions",
         _WRITE,
         _set_role,
-        RoleBody,
+        AdminRoleBody,
         Done,
         Code.NOT_FOUND,
         Code.CONFLICT,
@@ -312,7 +312,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         "Keep somebody out, or let them in again",
         _WRITE,
         _set_disabled,
-        DisabledBody,
+        AdminDisabledBody,
         Done,
         Code.NOT_FOUND,
         Code.CONFLICT,
@@ -323,7 +323,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         "Set somebody's password; ends the account's sessions",
         _WRITE,
         _set_password,
-        PasswordBody,
+        AdminPasswordBody,
         Done,
         Code.NOT_FOUND,
         recorded=("id",),
@@ -333,7 +333,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         "Remove an account",
         _WRITE,
         _delete,
-        AccountBody,
+        AdminBody,
         Done,
         Code.NOT_FOUND,
         Code.CONFLICT,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from baas.cli.ruletests import run_tests
+from baas.ruletests import run_tests
 from baas.rules.coverage import Coverage
 from baas.rules.load import load_rules
 from baas.rules.testing import find_tests
