@@ -48,7 +48,7 @@ from baas.push.wire import (
     Wire,
 )
 from baas.schema.actor import NOBODY
-from baas.schema.values import date_from_ms
+from baas.schema.values import Document, date_from_ms
 
 _log = logging.getLogger(__name__)
 
@@ -86,6 +86,21 @@ class Host(Shared, Protocol):
         ...
 
     def ended(self, session: Session) -> None: ...
+
+
+class Connection(msgspec.Struct, frozen=True, rename="camel"):
+    """What an operator sees of a session: nothing that it could be taken over with. `key` is the
+    id of an admin key; `queuedBytes` what the client has not taken yet."""
+
+    session: str
+    uid: str | None
+    key: str | None
+    ip: str
+    transport: str
+    since: Document
+    watches: int
+    channels: int
+    queued_bytes: int
 
 
 class Session:
@@ -140,6 +155,21 @@ class Session:
             if self._task is not None:
                 await asyncio.wait([self._task])
             await self.topics.settled()
+
+    def connection(self) -> Connection:
+        clock, actor = self._host.clock, self.caller.actor
+        open_for = clock.monotonic() - self._started
+        return Connection(
+            session=self.id,
+            uid=actor.uid,
+            key=actor.key,
+            ip=self.caller.ip,
+            transport=self._wire.transport,
+            since=date_from_ms(clock.now_ms() - int(open_for * 1000)),
+            watches=self.topics.watches,
+            channels=self.topics.channels,
+            queued_bytes=self._wire.queued,
+        )
 
     # -- frames in ---------------------------------------------------------------------------------
 

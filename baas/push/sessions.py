@@ -11,6 +11,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterable
 from contextlib import suppress
+from itertools import islice
 from typing import Final
 
 import msgspec
@@ -19,7 +20,7 @@ from baas.clock import Clock
 from baas.errors import Code, Problem
 from baas.ids import new_id
 from baas.push.contract import Channels, Commit, Follower, LiveQueries
-from baas.push.session import Session
+from baas.push.session import Connection, Session
 from baas.push.wire import DRAIN, Admission, Identities, Identity, Limits, Wire
 from baas.settings import PushSettings, parse_rate
 
@@ -90,6 +91,10 @@ class Sessions:
     @property
     def joined(self) -> int:
         return sum(session.topics.channels for session in self._open)
+
+    def newest(self, most: int) -> list[Connection]:
+        """The connections that were opened last, the newest first."""
+        return [session.connection() for session in islice(reversed(self._open), most)]
 
     # -- life --------------------------------------------------------------------------------------
 

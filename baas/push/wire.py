@@ -52,7 +52,14 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Wire(Outbox, Protocol):
-    """A client's outbox, and the connection behind it."""
+    """A client's outbox, and the connection behind it. `transport` is `socket` or `poll`; `queued`
+    the bytes that the client has not taken yet."""
+
+    @property
+    def transport(self) -> str: ...
+
+    @property
+    def queued(self) -> int: ...
 
     def close(self, ending: Ending) -> None:
         """Nothing is sent any more; the client sees the code. Safe twice."""

@@ -57,6 +57,7 @@ class Door:
         self.bench = Bench(**push)
         self.log = Lines()
         self.sent = Sent()
+        nobody: Any = None  # sends from the server side
         services: Any = SimpleNamespace(
             settings=Settings(push=PushSettings(**push), observe=ObserveSettings(access_sample=1)),
             addresses=Addresses(()),
@@ -66,7 +67,7 @@ class Door:
             callers=Callers(HeaderOnly()),
             limits=RateLimits(LimitSettings(), self.bench.clock),
             body_bytes=10 * 1024**2,
-            realtime=RealtimeServices(self.bench.sessions, self.sent),
+            realtime=RealtimeServices(self.bench.sessions, self.sent, nobody),
         )
         self.services = services
         self.realtime = Realtime(services)

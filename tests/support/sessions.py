@@ -21,6 +21,9 @@ from baas.settings import PushSettings
 
 
 class MemoryWire:
+    transport = "socket"
+    queued = 0
+
     def __init__(self) -> None:
         self.frames: list[Any] = []
         self.ending: Ending | None = None

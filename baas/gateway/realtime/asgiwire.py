@@ -19,6 +19,8 @@ from baas.push.wire import TOO_MUCH, Ending
 class AsgiWire:
     """See `baas.push.wire.Wire`. `run` sends what is queued, until the connection is closed."""
 
+    transport = "socket"
+
     def __init__(self, send: Send, limit: int, sent: Sent) -> None:
         self._send = send
         self._limit = limit
@@ -32,6 +34,10 @@ class AsgiWire:
     @property
     def lasting(self) -> bool:
         return False
+
+    @property
+    def queued(self) -> int:
+        return self._size
 
     @property
     def has_room(self) -> bool:

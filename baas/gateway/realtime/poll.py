@@ -63,6 +63,8 @@ _decode: Final = BodyDecoder(_Body)
 class PollWire:
     """See `baas.push.wire.Wire`: collects. `limit` in bytes."""
 
+    transport = "poll"
+
     def __init__(self, limit: int, sent: Sent) -> None:
         self.frames: list[bytes] = []
         self.ending: Ending | None = None
@@ -75,6 +77,10 @@ class PollWire:
     @property
     def lasting(self) -> bool:
         return True
+
+    @property
+    def queued(self) -> int:
+        return self._size
 
     @property
     def has_room(self) -> bool:

@@ -164,6 +164,7 @@ class SocketWire:
     """See `baas.push.wire.Wire`. `limit` is in bytes that the client has not taken yet."""
 
     __slots__ = ("_closed", "_control", "_limit", "_protocol", "_sent", "_transport", "_waiting")
+    transport = "socket"
 
     def __init__(self, protocol: RealtimeSocket, limit: int, sent: Sent) -> None:
         self._protocol = protocol
@@ -178,6 +179,10 @@ class SocketWire:
     @property
     def lasting(self) -> bool:
         return False
+
+    @property
+    def queued(self) -> int:
+        return self._transport.get_write_buffer_size()
 
     @property
     def has_room(self) -> bool:

@@ -12,7 +12,7 @@ from baas.ports.documents import WriteInfo
 from baas.push.channels.service import Channels
 from baas.push.contract import Caller
 from baas.schema.actor import Actor
-from baas.schema.values import Value
+from baas.schema.values import Document, Value
 
 
 class SendOrder(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -53,9 +53,12 @@ class Orders:
             raise invalid("", str(fault)) from None
         caller = Caller(actor, ip)
         if isinstance(order, PresenceOrder):
-            return await self._channels.present_in(order.channel, caller)
+            return await self.present(order, caller)
         await self.send(order, caller, origin)
         return None
+
+    async def present(self, order: PresenceOrder, caller: Caller) -> list[Document]:
+        return await self._channels.present_in(order.channel, caller)
 
     async def send(self, order: SendOrder, caller: Caller, origin: WriteInfo) -> None:
         """Done once durable."""

@@ -247,6 +247,8 @@ class Channels:
         origin: WriteInfo,
     ) -> None:
         """Into a user's inbox, kept `keep` seconds unless the user's client has it before."""
+        if not 1 <= len(uid) <= MAX_NAME or not uid.isprintable():
+            raise invalid("user", f"a uid, 1 to {MAX_NAME} printable characters")
         history = self._inbox_history()
         if keep is not None and not 1 <= keep <= history.keep:
             raise invalid("expires", f"1 to {history.keep} seconds")
