@@ -18,11 +18,23 @@ export interface QueryAnswer<D> {
   total?: number
 }
 
+/** `queued` of a write: it waits for the network (CloudOptions.offline), and counts nothing yet. */
 export interface Stats {
   /** Documents that matched, and so were changed. */
   updated: number
   /** The new document of an upsert. */
   upsertedId: string | null
+  queued?: true
+}
+
+export interface Removed {
+  removed: number
+  queued?: true
+}
+
+export interface Added {
+  _id: string
+  queued?: true
 }
 
 type Names<A extends AppShape> = keyof A['collections'] & string
@@ -135,7 +147,7 @@ export class Query<D, U> {
   }
 
   async get(options: CallOptions = {}): Promise<QueryAnswer<D>> {
-    const answer = await this.call('find', this.asked, 'read', options)
+    const answer = await this.call('find', this.asked, options)
     const { next, total } = answer
     return { data: decode(answer.documents), next, ...(total === undefined ? {} : { total }) }
   }
@@ -152,19 +164,19 @@ export class Query<D, U> {
   }
 
   async count(options: CallOptions = {}): Promise<{ total: number }> {
-    return this.call('count', defined({ filter: this.asked.filter }), 'read', options)
+    return this.call('count', defined({ filter: this.asked.filter }), options)
   }
 
   /** Changes every document that matches. */
   async update(data: Changes<U>, options: CallOptions = {}): Promise<Stats> {
     const body = { filter: this.asked.filter || {}, update: toUpdate(data), multi: true }
-    return stats(await this.call('update', body, 'key', options))
+    return stats(await this.http.write(this.name, 'update', body, options))
   }
 
   /** Removes every document that matches. */
-  async remove(options: CallOptions = {}): Promise<{ removed: number }> {
+  async remove(options: CallOptions = {}): Promise<Removed> {
     const body = { filter: this.asked.filter || {}, multi: true }
-    return { removed: (await this.call('delete', body, 'key', options)).deleted }
+    return removed(await this.http.write(this.name, 'delete', body, options))
   }
 
   /** Calls back with the result now, and whenever it changes. */
@@ -173,8 +185,8 @@ export class Query<D, U> {
     return this.realtime.watch(defined({ collection: this.name, filter, sort, limit, fields }), handlers)
   }
 
-  protected call(verb: string, body: any, safety: 'read' | 'key' | 'once', options: CallOptions): any {
-    return this.http.post(`/v1/database/${this.name}/${verb}`, body, safety, options)
+  private call(verb: 'find' | 'count', body: any, options: CallOptions): Promise<any> {
+    return this.http.post(`/v1/database/${this.name}/${verb}`, body, 'read', options)
   }
 
   private with(more: Asked): Query<D, U> {
@@ -188,25 +200,26 @@ export class Collection<D, C, U> extends Query<D, U> {
   }
 
   /** A new document; its `_id` is made here where it has none, so that a repeat changes nothing. */
-  async add(document: Writable<C>, options: CallOptions = {}): Promise<{ _id: string }> {
+  async add(document: Writable<C>, options: CallOptions = {}): Promise<Added> {
     const named = withId(document)
-    await this.insert([named], options)
-    return { _id: named._id }
+    return { _id: named._id, ...(await this.insert([named], options)) }
   }
 
   /** All of them or none. */
-  async addMany(documents: Array<Writable<C>>, options: CallOptions = {}): Promise<{ ids: string[] }> {
+  async addMany(
+    documents: Array<Writable<C>>,
+    options: CallOptions = {},
+  ): Promise<{ ids: string[]; queued?: true }> {
     const named = documents.map(withId)
-    await this.insert(named, options)
-    return { ids: named.map((document) => document._id) }
+    return { ids: named.map((document) => document._id), ...(await this.insert(named, options)) }
   }
 
   aggregate(): Aggregate {
     return new Aggregate(this.http, this.name, [])
   }
 
-  private async insert(documents: any[], options: CallOptions): Promise<void> {
-    await this.call('insert', { documents }, 'key', options)
+  private async insert(documents: any[], options: CallOptions): Promise<{ queued?: true }> {
+    return queued(await this.http.write(this.name, 'insert', { documents }, options))
   }
 }
 
@@ -240,8 +253,8 @@ export class DocumentReference<D, C, U> {
     return stats(await this.call('replace', body, options))
   }
 
-  async remove(options: CallOptions = {}): Promise<{ removed: number }> {
-    return { removed: (await this.call('delete', { id: this.id }, options)).deleted }
+  async remove(options: CallOptions = {}): Promise<Removed> {
+    return removed(await this.call('delete', { id: this.id }, options))
   }
 
   watch(handlers: WatchHandlers<D>): Watcher {
@@ -249,15 +262,12 @@ export class DocumentReference<D, C, U> {
   }
 
   private async read(body: object, options: CallOptions): Promise<{ data: D }> {
-    return { data: decode(await this.http.post(this.path('get'), body, 'read', options)) }
+    const path = `/v1/database/${this.name}/get`
+    return { data: decode(await this.http.post(path, body, 'read', options)) }
   }
 
   private call(verb: string, body: object, options: CallOptions): Promise<any> {
-    return this.http.post(this.path(verb), body, 'key', options)
-  }
-
-  private path(verb: string): string {
-    return `/v1/database/${this.name}/${verb}`
+    return this.http.write(this.name, verb, body, options)
   }
 }
 
@@ -411,8 +421,18 @@ function withId(document: any): any {
   return encoded._id === undefined ? { _id: newId(), ...encoded } : encoded
 }
 
+function queued(answer: any): { queued?: true } {
+  return answer.queued ? { queued: true } : {}
+}
+
 function stats(answer: any): Stats {
-  return { updated: answer.modified, upsertedId: answer.upsertedId }
+  const { modified = 0, upsertedId = null } = answer
+  return { updated: modified, upsertedId, ...queued(answer) }
+}
+
+function removed(answer: any): Removed {
+  const { deleted = 0 } = answer
+  return { removed: deleted, ...queued(answer) }
 }
 
 export type { At, Condition }

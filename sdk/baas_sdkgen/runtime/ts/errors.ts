@@ -1,7 +1,7 @@
 /** What went wrong, as the gateway says it (docs/errors.md) or as the network did. */
 
 /** Codes that the client itself makes; every other `code` is the gateway's or a function's own. */
-export type ClientCode = 'NETWORK' | 'TIMEOUT' | 'ABORTED' | 'BAD_ANSWER'
+export type ClientCode = 'NETWORK' | 'TIMEOUT' | 'ABORTED' | 'BAD_ANSWER' | 'UNKNOWN_OUTCOME'
 
 export interface FieldError {
   path: string

@@ -9,6 +9,7 @@
 import { Auth } from './auth.js'
 import { Database } from './database.js'
 import { CallOptions, Http } from './http.js'
+import { OfflineOptions, OfflineQueue } from './offline.js'
 import { Platform } from './platform.js'
 import { Channel, Inbox, InboxHandlers, Realtime } from './realtime.js'
 import { Storage, TransferOptions, UploadOptions } from './storage.js'
@@ -27,6 +28,8 @@ export interface CloudOptions {
   retries?: number
   /** `socket` unless the platform has none, or it fails again and again. */
   transport?: 'socket' | 'poll'
+  /** Writes to the database wait on the device while the server is away: offline.ts. */
+  offline?: boolean | OfflineOptions
 }
 
 const TIMEOUT = 15_000
@@ -34,6 +37,8 @@ const RETRIES = 3
 
 export class Cloud<A extends AppShape = AnyApp> {
   readonly http: Http
+  /** What waits for the network; null unless `offline` asked for it. */
+  readonly offline: OfflineQueue | null
   private readonly accounts: Auth
   private readonly live: Realtime
   private readonly documents: Database<A>
@@ -43,7 +48,13 @@ export class Cloud<A extends AppShape = AnyApp> {
     const base = options.url.replace(/\/+$/, '')
     const retries = options.retries === undefined ? RETRIES : options.retries
     this.http = new Http(options.platform, base, options.timeout || TIMEOUT, retries)
-    this.accounts = new Auth(this.http, `baas.${options.app || base}`)
+    const kept = `baas.${options.app || base}`
+    this.accounts = new Auth(this.http, kept)
+    const { offline } = options
+    this.offline = offline
+      ? new OfflineQueue(this.http, this.accounts, `${kept}.writes`, offline === true ? {} : offline)
+      : null
+    this.http.queue = this.offline
     this.live = new Realtime(this.http, this.accounts, options.transport || 'socket')
     this.documents = new Database<A>(this.http, this.live)
     this.files = new Storage(this.http)
@@ -127,6 +138,7 @@ export type { Command, Near, PushOptions } from './command.js'
 export * from './database.js'
 export * from './errors.js'
 export type { CallOptions } from './http.js'
+export type { OfflineOptions, OfflineQueue, QueuedWrite } from './offline.js'
 export * from './platform.js'
 export * from './realtime.js'
 export * from './storage.js'

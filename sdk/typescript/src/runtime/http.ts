@@ -2,6 +2,7 @@
 
 import { BaasError, errorOf } from './errors.js'
 import { random } from './ids.js'
+import type { OfflineQueue } from './offline.js'
 import { HttpAnswer, Platform, Signal } from './platform.js'
 
 export interface CallOptions {
@@ -10,6 +11,8 @@ export interface CallOptions {
   signal?: Signal
   /** Tries after the first; 0 is none. */
   retries?: number
+  /** The Idempotency-Key of a write, where the caller keeps its own; else one is made. */
+  key?: string
 }
 
 /** How a repeat is safe: `read` changes nothing; `key` is once by Idempotency-Key; `once` is never
@@ -35,6 +38,8 @@ const UNTOUCHED = ['RATE_LIMITED', 'UNAVAILABLE', 'IDEMPOTENCY_IN_PROGRESS']
 
 export class Http {
   tokens: TokenSource = NOBODY
+  /** Where writes wait for the network, if the app asked for that. */
+  queue: OfflineQueue | null = null
 
   constructor(
     readonly platform: Platform,
@@ -48,6 +53,12 @@ export class Http {
   async post(path: string, body: any, safety: Safety, options: CallOptions = {}): Promise<any> {
     const answer = await this.send('POST', path, JSON.stringify(body), safety, options)
     return parsed(answer.body)
+  }
+
+  /** A write to the database: once, and later where it is allowed to wait. */
+  write(collection: string, verb: string, body: any, options: CallOptions = {}): Promise<any> {
+    if (this.queue !== null) return this.queue.write(collection, verb, body, options)
+    return this.post(`/v1/database/${collection}/${verb}`, body, 'key', options)
   }
 
   async get(path: string, options: CallOptions = {}): Promise<any> {
@@ -94,7 +105,7 @@ export class Http {
       if (token !== null) headers.Authorization = `Bearer ${token}`
       else delete headers.Authorization
       if (safety === 'key' && token !== null && !headers['Idempotency-Key']) {
-        headers['Idempotency-Key'] = random(24)
+        headers['Idempotency-Key'] = options.key || random(24)
       }
       const fault = await this.once(call, until, options.signal)
       if (!(fault instanceof BaasError)) return fault

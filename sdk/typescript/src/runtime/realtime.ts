@@ -89,6 +89,8 @@ const POLL_TIMEOUT = 40_000
 const CLOSE_BAD_FRAME = 4400
 const CLOSE_LIMITS = 4429
 const LIMITS_PAUSE = 10_000
+/** A connection that has slept answers within this. Milliseconds. */
+const PROBE = 4000
 
 /** One watch or channel, through every connection. */
 abstract class Entry {
@@ -121,6 +123,7 @@ export class Realtime {
   private retry: any = null
   private poll: Abort | null = null
   private heard = 0
+  private frames = 0
 
   constructor(
     private readonly http: Http,
@@ -285,7 +288,17 @@ export class Realtime {
       this.retry = null
     }
     if (this.transport === 'poll') this.pollAgain()
+    else if (this.ready) this.probe()
     else this.connect()
+  }
+
+  /** A connection that slept may be gone without a word: it has to answer at once. */
+  private probe(): void {
+    const { socket, frames } = this
+    this.send({ type: 'ping' })
+    this.after(PROBE, () => {
+      if (this.socket === socket && this.frames === frames) this.hangUp(true)
+    })
   }
 
   private hangUp(comeBack = false): void {
@@ -366,6 +379,7 @@ export class Realtime {
 
   private take(frame: Frame): void {
     this.heard = Date.now()
+    this.frames++
     if (frame.type === 'ready') return this.greeted(frame)
     if (frame.type === 'ack') return this.settle(frame.ref)
     const entry = frame.id === undefined ? undefined : this.entries.get(frame.id)

@@ -53,7 +53,10 @@ function inTheMannerOfWx(api: any): MiniApi {
       return task ? inTask(task) : one.task()
     },
     getStorageSync: (key) => api.getStorageSync({ key }).data,
-    setStorageSync: (key, data) => void api.setStorageSync({ key, data }),
+    setStorageSync: (key, data) => {
+      const done = api.setStorageSync({ key, data })
+      if (done && done.error) throw new Error(done.errorMessage)
+    },
     removeStorageSync: (key) => void api.removeStorageSync({ key }),
     onNetworkStatusChange: api.onNetworkStatusChange && ((call) => api.onNetworkStatusChange(call)),
     onAppShow: api.onAppShow && ((call) => api.onAppShow(call)),
