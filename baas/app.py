@@ -12,7 +12,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgspec
 
@@ -24,6 +24,7 @@ from baas.database.service import DatabaseService
 from baas.engines.local.store import LocalBlobs
 from baas.engines.s3.store import S3Blobs
 from baas.engines.sqlite.store import SqliteStore
+from baas.errors import ConfigurationError
 from baas.functions.background import Background
 from baas.functions.filehost import Files
 from baas.functions.logs import Logs, Tail
@@ -66,6 +67,12 @@ from baas.settings import ObserveSettings, Settings
 from baas.storage.images.variants import Variants
 from baas.storage.rows import STORAGE_COLLECTIONS
 from baas.storage.service import StorageService
+
+if TYPE_CHECKING:
+    from baas.engines.mongo.store import MongoStore
+
+#: Documents, feed and jobs: one of the engines.
+Store: TypeAlias = "SqliteStore | MongoStore"
 
 log = logging.getLogger(__name__)
 
@@ -137,10 +144,10 @@ class App:
         self.metrics: Final = Metrics(__version__)
         self.rules_folder: Final = folder / settings.app.rules
         self.data_folder: Final = folder / settings.database.data
+        self.store: Final = document_store(self.data_folder, settings, clock, shared=shared)
         secret = MasterSecret.load(self.data_folder, settings.server.secret)
         self._rules = Rules.load(self.rules_folder)
         self.guard: Final = RuleGuard(self._rules.book)
-        self.store: Final = SqliteStore(self.data_folder, settings.database, clock, shared=shared)
         self.auth: Final = AuthService(self.store, settings, clock, secret)
         self.database: Final = DatabaseService(self.store, self.guard, settings, clock, secret)
         self.vault: Final = SecretVault(self.store, secret, clock)
@@ -408,10 +415,31 @@ async def _run_rule_tests(rules: Rules, files: list[Path], coverage: Coverage) -
     return await run_tests(rules.book, files, coverage, rules.functions)
 
 
-def guest_store(folder: Path, settings: Settings) -> SqliteStore:
+def document_store(
+    data_folder: Path,
+    settings: Settings,
+    clock: Clock | None = None,
+    *,
+    shared: bool = False,
+    guest: bool = False,
+) -> Store:
+    """The store of documents, not yet opened. ConfigurationError where gateways would each make a
+    secret of their own."""
+    if settings.database.engine == "sqlite":
+        return SqliteStore(data_folder, settings.database, clock, shared=shared, guest=guest)
+    from baas.engines.mongo.store import MongoStore  # a tenth of a second, for those who need it
+
+    if not settings.server.secret:
+        raise ConfigurationError(
+            "server.secret is needed with the engine mongo: every gateway must have the same one"
+        )
+    return MongoStore(settings.database, clock, guest=guest)
+
+
+def guest_store(folder: Path, settings: Settings) -> Store:
     """The store of the app in `folder`, not yet opened, for a command line tool: it may read and
     write beside a live gateway."""
-    return SqliteStore(folder / settings.database.data, settings.database, guest=True)
+    return document_store(folder / settings.database.data, settings, guest=True)
 
 
 def _log_writer(settings: ObserveSettings) -> LogWriter:

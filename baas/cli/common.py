@@ -13,7 +13,7 @@ import click
 from baas.settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    from baas.engines.sqlite.store import SqliteStore
+    from baas.app import Store
 
 #: `--data DIR` of every verb that touches data.
 data_option = click.option(
@@ -47,7 +47,7 @@ def count(number: int, noun: str) -> str:
 
 
 @asynccontextmanager
-async def open_store(settings: Settings) -> AsyncIterator[SqliteStore]:
+async def open_store(settings: Settings) -> AsyncIterator[Store]:
     """The documents of the app in the current folder; a gateway may be running beside."""
     from baas.app import guest_store  # the whole gateway: not for `--help`
 
