@@ -18,11 +18,8 @@ let found = ''
 export function follow(words = found) {
   found = words
   if (watcher !== null) watcher.close()
-  let posts = db.collection('posts').where({ published: true })
-  if (found !== '') {
-    const words = db.RegExp({ regexp: found.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'), options: 'i' })
-    posts = posts.where(_.or([{ title: words }, { text: words }]))
-  }
+  const searched = found === '' ? {} : { $text: { $search: found } }
+  const posts = db.collection('posts').where({ published: true, ...searched })
   watcher = posts.orderBy('_createTime', 'desc').limit(limit).watch({
     onChange: ({ docs }) => show(docs),
     onError: (fault) => toast(why(fault)),

@@ -12,7 +12,7 @@ from baas.query.aggregate.parse_expression import FORMS
 
 PAGE = Path(__file__).parents[2] / "docs" / "aggregation.md"
 #: Names that the page uses and that are no stage, operator or accumulator.
-_OTHERS = {"$expr"}
+_OTHERS = {"$expr", "$near", "$text"}
 
 
 def _named() -> set[str]:
