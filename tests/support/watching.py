@@ -11,10 +11,11 @@ from typing import Any
 import msgspec
 
 from baas.clock import ManualClock
+from baas.database.service import DatabaseService
 from baas.engines.sqlite.store import SqliteStore
 from baas.errors import Problem
 from baas.guard import RuleGuard
-from baas.ports.documents import Step
+from baas.ports.documents import Step, resolve
 from baas.push.contract import Caller
 from baas.push.follower import FeedFollower
 from baas.push.frames import Watch
@@ -22,7 +23,9 @@ from baas.push.live.service import LiveQueries
 from baas.push.live.watch import LiveWatch
 from baas.rules.load import load_rules
 from baas.schema.actor import NOBODY, SERVER, Actor
+from baas.schema.values import decode
 from baas.settings import Settings
+from tests.support.database import IP, SECRET
 from tests.support.stores import INFO
 
 
@@ -113,13 +116,25 @@ class Client:
 
 
 class World:
-    """A store, live queries over it, and clients."""
+    """A store, live queries over it, and clients. `clock` is moved by hand."""
 
-    def __init__(self, store: SqliteStore, folder: Path, live: LiveQueries, guard: RuleGuard):
+    def __init__(
+        self,
+        store: SqliteStore,
+        folder: Path,
+        live: LiveQueries,
+        follower: FeedFollower,
+        database: DatabaseService,
+        guard: RuleGuard,
+        clock: ManualClock,
+    ) -> None:
         self.store = store
         self.folder = folder
         self.live = live
+        self.follower = follower
+        self.database = database
         self.guard = guard
+        self.clock = clock
 
     async def watch(self, client: Client, actor: Actor = SERVER, **query: Any) -> LiveWatch:
         frame = Watch(id="w", collection=query.pop("collection", "things"), **query)
@@ -127,15 +142,33 @@ class World:
         def ended(problem: Problem) -> None:
             client.ended = problem
 
-        return await self.live.watch(frame, Caller(actor, "10.0.0.1"), client, ended)
+        return await self.live.watch(frame, Caller(actor, IP), client, ended)
 
     async def write(self, *steps: Step) -> None:
         await self.store.write(tuple(steps), INFO)
 
+    async def do(self, actor: Actor, verb: str, collection: str = "things", **body: Any) -> Any:
+        """A request, as `actor`; its answer. Raises the refusal."""
+        data = msgspec.json.encode(body)
+        return decode(await resolve(self.database.handle(verb, collection, data, actor, IP)))
+
+    async def find(self, actor: Actor, collection: str = "things", **query: Any) -> list[Any]:
+        """What `actor` would be told now."""
+        answer = await self.do(actor, "find", collection, **{"limit": 1000, **query})
+        documents: list[Any] = answer["documents"]
+        return documents
+
+    async def put(self, collection: str, *documents: Any) -> None:
+        """As the server, whatever was there."""
+        for document in documents:
+            body = {"id": document["_id"], "document": document, "upsert": True}
+            await self.do(SERVER, "replace", collection, **body)
+
     async def caught_up(self) -> None:
         """Until every change that is durable has been told."""
         feed = self.store.feed
-        while feed.order(self.live.position) < feed.order(feed.head()):  # noqa: ASYNC110 - a tick
+        follower = self.follower
+        while follower.listens and feed.order(follower.position) < feed.order(feed.head()):  # noqa: ASYNC110
             await asyncio.sleep(0)
         await self.quiet()
 
@@ -151,19 +184,23 @@ class World:
         await self.store.declare({name: one.spec for name, one in book.collections.items()})
         self.guard.book = book
         self.live.rules_changed()
+        await self.quiet()
 
 
 @asynccontextmanager
 async def world(
-    folder: Path, clock: ManualClock | None = None, **rules: str
+    folder: Path,
+    clock: ManualClock | None = None,
+    settings: Settings | None = None,
+    **rules: str,
 ) -> AsyncIterator[World]:
     """Collections with these rules; `things` that everybody reads, unless given."""
+    settings = settings or Settings()
     written = rules or {"things": "rules: {read: true}"}
     rules_folder = folder / "rules"
     rules_folder.mkdir()
     for name, text in written.items():
         (rules_folder / f"{name}.yaml").write_text(text)
-    settings = Settings()
     clock = clock or ManualClock()
     store = SqliteStore(folder / "data", settings.database, clock)
     await store.open()
@@ -174,7 +211,8 @@ async def world(
     live = LiveQueries(store, lambda: store.feed, guard, follower, settings, clock, NoSecret())
     await follower.start()
     try:
-        yield World(store, rules_folder, live, guard)
+        database = DatabaseService(store, guard, settings, clock, SECRET)
+        yield World(store, rules_folder, live, follower, database, guard, clock)
     finally:
         await live.stop()
         await follower.stop()
