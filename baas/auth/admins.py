@@ -246,6 +246,13 @@ class Admins:
     async def find(self, id: str) -> Admin:
         return _described(await self._account(id))
 
+    async def named(self, name: str) -> Admin:
+        """By name; NOT_FOUND."""
+        account = await self._by_name(name)
+        if account is None:
+            raise not_found(f"There is no account {name!r}.")
+        return _described(account)
+
     async def create(self, name: str, password: str, role: Role) -> Admin:
         """CONFLICT for a name that is taken."""
         account, steps = await self._new(name, password, role)

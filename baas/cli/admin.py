@@ -1,19 +1,26 @@
-"""`baas admin ...`: admin keys and signing keys. Works beside a running gateway."""
+"""`baas admin ...`: accounts at the panel, admin keys, signing keys. Works beside a running
+gateway."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from baas.cli.auth import with_auth
 from baas.cli.common import data_option
-from baas.cli.user import table
+from baas.cli.user import ask_password, stdin_option, table
+
+if TYPE_CHECKING:
+    from baas.auth.admins import Admin
+    from baas.auth.roles import Role
+    from baas.auth.service import AuthService
 
 
 @click.group()
 def admin() -> None:
-    """Make admin keys and rotate signing keys."""
+    """Make accounts at the panel and admin keys, rotate signing keys."""
 
 
 @admin.group()
@@ -61,6 +68,70 @@ def revoke(id: str, data: Path | None) -> None:
     """End a key for good."""
     with_auth(data, lambda auth: auth.admin_keys.revoke(id))
     click.echo(f"{id} is revoked")
+
+
+@admin.group()
+def account() -> None:
+    """Accounts of people who sign in to the panel at /admin."""
+
+
+_ROLES = click.Choice(["owner", "developer", "viewer"])
+
+
+@account.command("create")
+@click.argument("name")
+@click.option("--role", type=_ROLES, default="viewer", show_default=True)
+@stdin_option
+@data_option
+def create_account(name: str, role: Role, password_stdin: bool, data: Path | None) -> None:
+    """Make an account. Asks for its password."""
+    password = ask_password(password_stdin)
+    with_auth(data, lambda auth: auth.admins.create(name, password, role))
+    click.echo(f"{name} may sign in as {role}")
+
+
+@account.command("list")
+@data_option
+def list_accounts(data: Path | None) -> None:
+    """List every account, the oldest first."""
+    found = with_auth(data, lambda auth: auth.admins.list())
+    rows = (
+        (a.name, a.role, "disabled" if a.disabled else "", a.create_time["$date"]) for a in found
+    )
+    for line in table(("NAME", "ROLE", "STATE", "CREATED"), rows):
+        click.echo(line)
+
+
+def _state(account: Admin) -> str:
+    return "disabled" if account.disabled else "active"
+
+
+@account.command("password")
+@click.argument("name")
+@stdin_option
+@data_option
+def account_password(name: str, password_stdin: bool, data: Path | None) -> None:
+    """Set the password of an account, and end its sessions."""
+    password = ask_password(password_stdin)
+
+    async def work(auth: AuthService) -> None:
+        await auth.admins.set_password((await auth.admins.named(name)).id, password)
+
+    with_auth(data, work)
+    click.echo(f"{name} has a new password")
+
+
+@account.command("delete")
+@click.argument("name")
+@data_option
+def delete_account(name: str, data: Path | None) -> None:
+    """Remove an account, and end its sessions. The last owner stays."""
+
+    async def work(auth: AuthService) -> None:
+        await auth.admins.delete((await auth.admins.named(name)).id)
+
+    with_auth(data, work)
+    click.echo(f"{name} is removed")
 
 
 @admin.group()

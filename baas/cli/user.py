@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from baas.auth.directory import UserSummary
     from baas.auth.service import AuthService
 
-_stdin_option = click.option(
+stdin_option = click.option(
     "--password-stdin", is_flag=True, help="Read the password from standard input, its first line."
 )
 _HEADINGS = ("UID", "NAME", "TYPE", "ROLES", "STATE", "CREATED")
@@ -33,11 +33,11 @@ def user() -> None:
 @user.command()
 @click.argument("name")
 @click.option("--role", "roles", multiple=True, help="A role to give; may be repeated.")
-@_stdin_option
+@stdin_option
 @data_option
 def create(name: str, roles: tuple[str, ...], password_stdin: bool, data: Path | None) -> None:
     """Create a user who signs in with NAME and a password."""
-    password = _ask_password(password_stdin)
+    password = ask_password(password_stdin)
     made = with_auth(data, lambda auth: auth.users.create(name, password, roles))
     click.echo(f"created {name}, uid {made.uid}{_roles(made)}")
 
@@ -89,11 +89,11 @@ def enable(name: str, data: Path | None) -> None:
 
 @user.command()
 @click.argument("name", metavar="USER")
-@_stdin_option
+@stdin_option
 @data_option
 def password(name: str, password_stdin: bool, data: Path | None) -> None:
     """Set a user's password, and end all sessions."""
-    new = _ask_password(password_stdin)
+    new = ask_password(password_stdin)
 
     async def work(auth: AuthService) -> None:
         await auth.users.set_password((await auth.users.find(name)).uid, new)
@@ -151,7 +151,7 @@ def _set_disabled(name: str, disabled: bool, data: Path | None) -> None:
     click.echo(f"{name} is {'disabled' if disabled else 'enabled'}")
 
 
-def _ask_password(from_stdin: bool) -> str:
+def ask_password(from_stdin: bool) -> str:
     """Never an argument: those stay in shell histories and show in lists of processes."""
     if from_stdin:
         return sys.stdin.readline().rstrip("\r\n")

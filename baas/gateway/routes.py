@@ -20,6 +20,7 @@ from baas.gateway.adminroutes import (
     pushes,
     rules,
     seeas,
+    sources,
     users,
 )
 from baas.gateway.adminroutes import settings as adminsettings
@@ -176,6 +177,7 @@ ADMIN: Final[tuple[Route, ...]] = (
     *adminsettings.ROUTES,
     *audit.ROUTES,
     *pushes.ROUTES,
+    *sources.ROUTES,
     *functionadmin.ROUTES,
 )
 
