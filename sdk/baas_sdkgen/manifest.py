@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import msgspec
 
 #: The newest form that is understood.
 VERSION: Final = 1
 
+#: Also the name of packages and files.
+_AppName: TypeAlias = Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z0-9_-]{1,64}\Z")]
 Verdict: TypeAlias = Literal["always", "never", "depends"]
 
 
@@ -53,7 +55,7 @@ class Channel(_Struct, frozen=True):
 
 class Manifest(_Struct, frozen=True):
     manifest: int
-    app: str
+    app: _AppName
     audiences: tuple[str, ...]
     collections: dict[str, Collection]
     functions: dict[str, Function]

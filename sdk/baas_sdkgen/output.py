@@ -9,10 +9,12 @@ from typing import Final
 import msgspec
 
 from baas_sdkgen.manifest import Manifest
+from baas_sdkgen.python_package import python_package
 from baas_sdkgen.typescript_package import typescript_package
 
 #: By language, what makes the files of its package: contents by path.
 LANGUAGES: Final[dict[str, Callable[[Manifest], dict[str, bytes]]]] = {
+    "python": python_package,
     "typescript": typescript_package,
 }
 #: Names the files that were written last time, so that those that are gone can be removed.

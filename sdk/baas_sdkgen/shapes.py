@@ -80,11 +80,12 @@ def shape_of(schema: Any, *, names: Mapping[str, str] | None = None, open: bool 
 
 def union(shapes: list[Shape]) -> Shape:
     """One shape for any of them."""
-    flat: list[Shape] = []
+    # By what they look like: True equals 1 and is another constant.
+    seen: dict[str, Shape] = {}
     for shape in shapes:
         for one in shape.shapes if isinstance(shape, Union) else (shape,):
-            if one not in flat:
-                flat.append(one)
+            seen.setdefault(repr(one), one)
+    flat = list(seen.values())
     if any(isinstance(one, Anything) for one in flat):
         return ANYTHING
     kept = [one for one in flat if not isinstance(one, Never)]

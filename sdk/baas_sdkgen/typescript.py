@@ -54,9 +54,11 @@ def typescript(manifest: Manifest, reserved: frozenset[str] = frozenset()) -> st
 class _Writer:
     def __init__(self, manifest: Manifest, reserved: frozenset[str]) -> None:
         self._manifest = manifest
-        wanted = {f"#/schemas/{name}": pascal(name) for name in manifest.schemas}
-        wanted |= {audience: pascal(audience) for audience in manifest.audiences}
-        self._names = distinct(wanted, reserved | _OWN)
+        audiences = {audience: pascal(audience) for audience in manifest.audiences}
+        schemas = {f"#/schemas/{name}": pascal(name) for name in manifest.schemas}
+        self._names = distinct(audiences, reserved | _OWN, "roles")
+        taken = reserved | _OWN | frozenset(self._names.values())
+        self._names |= distinct(schemas, taken, "types")
 
     def parts(self) -> Iterator[str]:
         for name, schema in self._manifest.schemas.items():
@@ -89,7 +91,7 @@ class _Writer:
         return type_of(shape_of(schema, names=self._names, open=False), 1)
 
     def _channels(self) -> str:
-        patterns = [_CAPTURE.sub("${string}", one.channel) for one in self._manifest.channels]
+        patterns = [_pattern(one.channel) for one in self._manifest.channels]
         names = " | ".join(f"`{pattern}`" for pattern in patterns) or "never"
         return f"export type Channels = {names}\n"
 
@@ -109,6 +111,17 @@ class _Writer:
                 "    }",
             ]
         return "\n".join((*lines, "  }", "  functions: Functions", "  channels: Channels", "}", ""))
+
+
+def _pattern(channel: str) -> str:
+    """As it stands in a template: nothing in it but the captures begins or ends anything."""
+    words = (_escaped(word) for word in _CAPTURE.split(channel))
+    return "${string}".join(words)
+
+
+def _escaped(text: str) -> str:
+    quoted = json.dumps(text, ensure_ascii=False)[1:-1].replace('\\"', '"')
+    return quoted.replace("`", "\\`").replace("${", "\\${")
 
 
 def _who(audience: str) -> str:

@@ -11,9 +11,11 @@ rest of this package.
 """
 
 from ._async.auth import AsyncAuth
-from ._async.cloud import AsyncCloud
+from ._async.cloud import AsyncBaseCloud, AsyncCloud
 from ._async.database import (
     AsyncAggregate,
+    AsyncBaseDatabase,
+    AsyncBaseTransaction,
     AsyncCollection,
     AsyncDatabase,
     AsyncDocumentReference,
@@ -25,9 +27,11 @@ from ._async.database import (
 from ._async.live import AsyncChannel, AsyncInbox, AsyncWatch
 from ._async.storage import AsyncStorage
 from ._sync.auth import Auth
-from ._sync.cloud import Cloud
+from ._sync.cloud import BaseCloud, Cloud
 from ._sync.database import (
     Aggregate,
+    BaseDatabase,
+    BaseTransaction,
     Collection,
     Database,
     DocumentReference,
@@ -71,6 +75,9 @@ __all__ = [
     "AggregateAnswer",
     "AsyncAggregate",
     "AsyncAuth",
+    "AsyncBaseCloud",
+    "AsyncBaseDatabase",
+    "AsyncBaseTransaction",
     "AsyncChannel",
     "AsyncCloud",
     "AsyncCollection",
@@ -85,6 +92,9 @@ __all__ = [
     "AsyncWatch",
     "Auth",
     "BaasError",
+    "BaseCloud",
+    "BaseDatabase",
+    "BaseTransaction",
     "CallOptions",
     "Change",
     "Channel",

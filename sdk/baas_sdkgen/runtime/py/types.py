@@ -31,6 +31,12 @@ class Stored(TypedDict):
     _updateTime: datetime
 
 
+class Named(TypedDict):
+    """What is created may have an `_id` of its own."""
+
+    _id: NotRequired[str]
+
+
 class StoredIs(TypedDict, total=False):
     _id: Is[str]
     _openid: Is[str]

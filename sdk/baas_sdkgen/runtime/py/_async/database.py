@@ -38,19 +38,19 @@ U = TypeVar("U")
 W = TypeVar("W")
 F = TypeVar("F", bound=str)
 
-_TIMES: Final = 3
+#: A transaction is tried so often.
+TIMES: Final = 3
 
 
-class AsyncDatabase:
+class AsyncBaseDatabase:
+    """What every app's database has; the generated classes know its collections besides."""
+
     command: Final[Command] = command
     Geo: Final = Geo
 
     def __init__(self, http: AsyncHttp, live: AsyncLive) -> None:
         self._http = http
         self._live = live
-
-    def collection(self, name: str) -> AsyncCollection[Any, Any, Any, Any, Any]:
-        return AsyncCollection(self._http, self._live, name)
 
     @staticmethod
     def server_date(offset: int = 0) -> ServerDate:
@@ -62,22 +62,11 @@ class AsyncDatabase:
         """For filters; a pattern of `re.compile` does as well."""
         return RegExp(regexp, options)
 
-    async def run_transaction(
-        self,
-        run: Run[AsyncTransaction, R],
-        times: int = _TIMES,
-        **options: Unpack[CallOptions],
-    ) -> R:
-        """Reads, then writes all together or not at all. What was read must be unchanged when it is
-        written: else the whole is run again, `times` times in all. `run` should do nothing else."""
-        return await self._transact(AsyncTransaction, run, times, options)
+    def _collection(self, name: str) -> AsyncCollection[Any, Any, Any, Any, Any]:
+        return AsyncCollection(self._http, self._live, name)
 
     async def _transact(
-        self,
-        kind: type[TX],
-        run: Run[TX, R],
-        times: int,
-        options: CallOptions,
+        self, kind: type[TX], run: Run[TX, R], times: int, options: CallOptions
     ) -> R:
         tried = 0
         while True:
@@ -92,6 +81,20 @@ class AsyncDatabase:
                 await pause(pause_of(None, tried))
             else:
                 return result
+
+
+class AsyncDatabase(AsyncBaseDatabase):
+    """Of an app of which nothing is known."""
+
+    def collection(self, name: str) -> AsyncCollection[Any, Any, Any, Any, Any]:
+        return self._collection(name)
+
+    async def run_transaction(
+        self, run: Run[AsyncTransaction, R], times: int = TIMES, **options: Unpack[CallOptions]
+    ) -> R:
+        """Reads, then writes all together or not at all. What was read must be unchanged when it is
+        written: else the whole is run again, `times` times in all. `run` should do nothing else."""
+        return await self._transact(AsyncTransaction, run, times, options)
 
 
 class AsyncQuery(Generic[D, U, W, F]):
@@ -315,7 +318,7 @@ class AsyncAggregate:
 # -- transactions ----------------------------------------------------------------------------------
 
 
-class AsyncTransaction:
+class AsyncBaseTransaction:
     """Reads at once, keeps writes until `commit`. A document is read before it is written."""
 
     def __init__(self, http: AsyncHttp, options: CallOptions) -> None:
@@ -324,7 +327,7 @@ class AsyncTransaction:
         self._operations: list[dict[str, Any]] = []
         self._expected: dict[tuple[str, str], str | None] = {}
 
-    def collection(self, name: str) -> AsyncTransactionCollection[Any, Any, Any]:
+    def _collection(self, name: str) -> AsyncTransactionCollection[Any, Any, Any]:
         return AsyncTransactionCollection(self, name)
 
     def rollback(self, reason: BaseException | None = None) -> NoReturn:
@@ -368,11 +371,18 @@ class AsyncTransaction:
             raise BaasError("TRANSACTION_CONFLICT", f"{name}/{id} changed between two reads.")
 
 
-TX = TypeVar("TX", bound=AsyncTransaction)
+TX = TypeVar("TX", bound=AsyncBaseTransaction)
+
+
+class AsyncTransaction(AsyncBaseTransaction):
+    """In an app of which nothing is known."""
+
+    def collection(self, name: str) -> AsyncTransactionCollection[Any, Any, Any]:
+        return self._collection(name)
 
 
 class AsyncTransactionCollection(Generic[D, C, U]):
-    def __init__(self, transaction: AsyncTransaction, name: str) -> None:
+    def __init__(self, transaction: AsyncBaseTransaction, name: str) -> None:
         self._transaction = transaction
         self._name = name
 
@@ -386,7 +396,7 @@ class AsyncTransactionCollection(Generic[D, C, U]):
 
 
 class AsyncTransactionDocument(Generic[D, C, U]):
-    def __init__(self, transaction: AsyncTransaction, name: str, id: str) -> None:
+    def __init__(self, transaction: AsyncBaseTransaction, name: str, id: str) -> None:
         self._transaction = transaction
         self._name = name
         self._id = id

@@ -22,7 +22,7 @@ from .live import Channel, Inbox, Live, OnError, OnMessage
 from .storage import Storage
 
 
-class Cloud:
+class BaseCloud:
     """`url`: the gateway's. `store` keeps the session (in memory, unless given). `key`: an admin
     key, instead of anybody who signs in; `act_as`: the uid that it acts for. `timeout`: seconds of
     a call; `retries`: tries after the first. `verify` and `trust_env`: certificates and proxies, as
@@ -54,7 +54,6 @@ class Cloud:
         else:
             self._auth = Auth(self._http, store or MemoryStore())
             self._auth.on_token(self._live.token_changed)
-        self._database = Database(self._http, self._live)
         self._storage = Storage(self._http)
         self.upload_file = self._storage.upload_file
         self.download_file = self._storage.download_file
@@ -67,28 +66,8 @@ class Cloud:
             raise BaasError("INVALID_ARGUMENT", "This client has an admin key, and no sessions.")
         return self._auth
 
-    def database(self) -> Database:
-        return self._database
-
     def storage(self) -> Storage:
         return self._storage
-
-    def call_function(
-        self, name: str, data: Any = None, **options: Unpack[CallOptions]
-    ) -> FunctionAnswer[Any]:
-        """A repeat after a lost answer is safe for callers who are signed in: the gateway runs it
-        once."""
-        path = f"/v1/functions/{quote(name, safe='')}"
-        return FunctionAnswer(decode(self._http.post(path, _event(data), "key", **options)))
-
-    def call_function_later(
-        self, name: str, data: Any = None, delay: int = 0, **options: Unpack[CallOptions]
-    ) -> Invocation:
-        """Hands a call over; it runs even if this program ends. `delay` in seconds."""
-        path = f"/v1/functions/{quote(name, safe='')}?mode=async"
-        path += f"&delay={delay}" if delay else ""
-        found = self._http.post(path, _event(data), "key", **options)
-        return Invocation(found["invocationId"])
 
     def channel(self, name: str) -> Channel:
         """A channel by name; `join` it to hear and to speak."""
@@ -113,6 +92,36 @@ class Cloud:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def _call(self, name: str, data: Any, options: CallOptions) -> FunctionAnswer[Any]:
+        path = f"/v1/functions/{quote(name, safe='')}"
+        return FunctionAnswer(decode(self._http.post(path, _event(data), "key", **options)))
+
+    def _call_later(self, name: str, data: Any, delay: int, options: CallOptions) -> Invocation:
+        path = f"/v1/functions/{quote(name, safe='')}?mode=async"
+        path += f"&delay={delay}" if delay else ""
+        found = self._http.post(path, _event(data), "key", **options)
+        return Invocation(found["invocationId"])
+
+
+class Cloud(BaseCloud):
+    """Of an app of which nothing is known."""
+
+    def database(self) -> Database:
+        return Database(self._http, self._live)
+
+    def call_function(
+        self, name: str, data: Any = None, **options: Unpack[CallOptions]
+    ) -> FunctionAnswer[Any]:
+        """A repeat after a lost answer is safe for callers who are signed in: the gateway runs it
+        once."""
+        return self._call(name, data, options)
+
+    def call_function_later(
+        self, name: str, data: Any = None, delay: int = 0, **options: Unpack[CallOptions]
+    ) -> Invocation:
+        """Hands a call over; it runs even if this program ends. `delay` in seconds."""
+        return self._call_later(name, data, delay, options)
 
 
 def _event(data: Any) -> Any:

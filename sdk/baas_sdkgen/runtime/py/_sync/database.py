@@ -38,19 +38,19 @@ U = TypeVar("U")
 W = TypeVar("W")
 F = TypeVar("F", bound=str)
 
-_TIMES: Final = 3
+#: A transaction is tried so often.
+TIMES: Final = 3
 
 
-class Database:
+class BaseDatabase:
+    """What every app's database has; the generated classes know its collections besides."""
+
     command: Final[Command] = command
     Geo: Final = Geo
 
     def __init__(self, http: Http, live: Live) -> None:
         self._http = http
         self._live = live
-
-    def collection(self, name: str) -> Collection[Any, Any, Any, Any, Any]:
-        return Collection(self._http, self._live, name)
 
     @staticmethod
     def server_date(offset: int = 0) -> ServerDate:
@@ -62,23 +62,10 @@ class Database:
         """For filters; a pattern of `re.compile` does as well."""
         return RegExp(regexp, options)
 
-    def run_transaction(
-        self,
-        run: Run[Transaction, R],
-        times: int = _TIMES,
-        **options: Unpack[CallOptions],
-    ) -> R:
-        """Reads, then writes all together or not at all. What was read must be unchanged when it is
-        written: else the whole is run again, `times` times in all. `run` should do nothing else."""
-        return self._transact(Transaction, run, times, options)
+    def _collection(self, name: str) -> Collection[Any, Any, Any, Any, Any]:
+        return Collection(self._http, self._live, name)
 
-    def _transact(
-        self,
-        kind: type[TX],
-        run: Run[TX, R],
-        times: int,
-        options: CallOptions,
-    ) -> R:
+    def _transact(self, kind: type[TX], run: Run[TX, R], times: int, options: CallOptions) -> R:
         tried = 0
         while True:
             tried += 1
@@ -92,6 +79,20 @@ class Database:
                 pause(pause_of(None, tried))
             else:
                 return result
+
+
+class Database(BaseDatabase):
+    """Of an app of which nothing is known."""
+
+    def collection(self, name: str) -> Collection[Any, Any, Any, Any, Any]:
+        return self._collection(name)
+
+    def run_transaction(
+        self, run: Run[Transaction, R], times: int = TIMES, **options: Unpack[CallOptions]
+    ) -> R:
+        """Reads, then writes all together or not at all. What was read must be unchanged when it is
+        written: else the whole is run again, `times` times in all. `run` should do nothing else."""
+        return self._transact(Transaction, run, times, options)
 
 
 class Query(Generic[D, U, W, F]):
@@ -313,7 +314,7 @@ class Aggregate:
 # -- transactions ----------------------------------------------------------------------------------
 
 
-class Transaction:
+class BaseTransaction:
     """Reads at once, keeps writes until `commit`. A document is read before it is written."""
 
     def __init__(self, http: Http, options: CallOptions) -> None:
@@ -322,7 +323,7 @@ class Transaction:
         self._operations: list[dict[str, Any]] = []
         self._expected: dict[tuple[str, str], str | None] = {}
 
-    def collection(self, name: str) -> TransactionCollection[Any, Any, Any]:
+    def _collection(self, name: str) -> TransactionCollection[Any, Any, Any]:
         return TransactionCollection(self, name)
 
     def rollback(self, reason: BaseException | None = None) -> NoReturn:
@@ -366,11 +367,18 @@ class Transaction:
             raise BaasError("TRANSACTION_CONFLICT", f"{name}/{id} changed between two reads.")
 
 
-TX = TypeVar("TX", bound=Transaction)
+TX = TypeVar("TX", bound=BaseTransaction)
+
+
+class Transaction(BaseTransaction):
+    """In an app of which nothing is known."""
+
+    def collection(self, name: str) -> TransactionCollection[Any, Any, Any]:
+        return self._collection(name)
 
 
 class TransactionCollection(Generic[D, C, U]):
-    def __init__(self, transaction: Transaction, name: str) -> None:
+    def __init__(self, transaction: BaseTransaction, name: str) -> None:
         self._transaction = transaction
         self._name = name
 
@@ -384,7 +392,7 @@ class TransactionCollection(Generic[D, C, U]):
 
 
 class TransactionDocument(Generic[D, C, U]):
-    def __init__(self, transaction: Transaction, name: str, id: str) -> None:
+    def __init__(self, transaction: BaseTransaction, name: str, id: str) -> None:
         self._transaction = transaction
         self._name = name
         self._id = id

@@ -1,0 +1,13 @@
+"""The client of board, made by `baas sdk generate`. What is changed here is lost.
+
+    cloud = create_cloud("https://api.example.com")
+    cloud.auth().sign_in_anonymously()
+    page = cloud.database().collection("...").limit(20).get()
+
+`create_async_cloud` makes the same for asyncio.
+"""
+
+from .board_gen import *
+from .board_gen import AsyncUserCloud as create_async_cloud
+from .board_gen import UserCloud as create_cloud
+from .runtime import *
