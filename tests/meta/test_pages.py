@@ -59,7 +59,7 @@ def test_make_verbs_that_pages_name_exist(page: Path) -> None:
 def test_commands_that_pages_name_exist(page: Path) -> None:
     """`baas verb sub ...`, as far as the words before the first option or operand go."""
     code = code_of(page.read_text(encoding="utf-8"))
-    for line in re.findall(r"^(?:\S*/)?baas((?: +[a-z]+)+)", code, flags=re.MULTILINE):
+    for line in re.findall(r"^(?:\S*/)?baas((?: +[a-z][a-z-]*)+)", code, flags=re.MULTILINE):
         assert exists(line.split()), f"baas{line}"
 
 

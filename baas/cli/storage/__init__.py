@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,10 +12,12 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 
 from baas.cli.common import count, data_option
+from baas.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from baas.cli.storage.sync import Step
     from baas.cli.storage.wire import Stored, Wire
+    from baas.settings import StorageSettings
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -26,6 +29,8 @@ _key_option = click.option(
     "--key", help="An admin key with storage:read and storage:write (better: BAAS_KEY)."
 )
 _quiet_option = click.option("-q", "--quiet", is_flag=True, help="No progress, no lines.")
+#: Between two tries to reach a store that is starting.
+_AGAIN_SECONDS: Final = 1.0
 #: Characters of a name beside the bar.
 _LABEL: Final = 32
 _LINES: Final = {"upload": "up", "download": "down", "delete": "delete"}
@@ -271,6 +276,36 @@ def _told(steps: list[Step], shown: _Lines) -> int:
         else:
             shown.begin(step)
     return failed
+
+
+@storage.command("make-bucket")
+@click.option("--wait", type=float, default=0, help="Try so many seconds until the store answers.")
+def make_bucket(wait: float) -> None:
+    """Make the S3 bucket that the settings name, unless it is there.
+
+    It is private. Needs no gateway, but a key that may make buckets.
+    """
+    from baas.cli.common import load_app_settings
+
+    settings = load_app_settings(Path.cwd()).storage
+    if settings.engine != "s3":
+        raise click.ClickException("storage.engine is not s3: there is no bucket to make")
+    made = _make_bucket(settings, time.monotonic() + wait)
+    click.echo(f"{settings.s3_bucket}: {'made' if made else 'is there'}")
+
+
+def _make_bucket(settings: StorageSettings, deadline: float) -> bool:
+    from urllib3.exceptions import HTTPError
+
+    from baas.engines.s3.client import make_bucket
+
+    while True:
+        try:
+            return make_bucket(settings)
+        except ConfigurationError as fault:
+            if not isinstance(fault.__cause__, HTTPError) or time.monotonic() >= deadline:
+                raise
+        time.sleep(_AGAIN_SECONDS)
 
 
 # -- what is shown --------------------------------------------------------------------------------

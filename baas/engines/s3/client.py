@@ -103,6 +103,24 @@ def make_client(settings: StorageSettings, address: Address, region: str | None)
     return client
 
 
+def make_bucket(settings: StorageSettings) -> bool:
+    """Makes the bucket of the settings, private, unless it is there; whether it was made. Blocks.
+    ConfigurationError."""
+    check_settings(settings)
+    client = make_client(
+        settings,
+        address_of(settings.s3_endpoint, "storage.s3_endpoint"),
+        settings.s3_region or None,
+    )
+    try:
+        if client.bucket_exists(settings.s3_bucket):
+            return False
+        client.make_bucket(settings.s3_bucket, settings.s3_region or None)
+    except Exception as fault:
+        raise as_configuration(fault, settings) from fault
+    return True
+
+
 def check_settings(settings: StorageSettings) -> None:
     """ConfigurationError where something is missing that no request has to be made for."""
     for name in ("s3_endpoint", "s3_bucket", "s3_access_key", "s3_secret_key"):
