@@ -84,8 +84,9 @@ class Options(TypedDict, total=False):
     env: Mapping[str, str]
 
 
-def event(**options: Unpack[Options]) -> Callable[[F], F]:
+def event(bare: None = None, /, **options: Unpack[Options]) -> Callable[[F], F]:
     """Clients may call it: `POST /v1/functions/{name}`, as far as rules/_functions.yaml allows."""
+    _refuse_bare("event", bare)
     return _declare("event", {}, options)
 
 
@@ -104,6 +105,7 @@ def timer(
     **options: Unpack[Options],
 ) -> Callable[[F], F]:
     """At the times of a cron expression, read in the zone `tz`; once over all gateways."""
+    _refuse_bare("timer", cron)
     fields = {"cron": cron, "tz": tz, "missed": missed, "payload": payload}
     return _declare("timer", fields, options)
 
@@ -122,6 +124,7 @@ def on(
     `where`), `storage.<put|delete>` (with `prefix`, `suffix`), `auth.<signed_up|...>`,
     `queue.<name>` (with `batch`), or an event of one's own, as `app.order.paid`. `ordered`: what
     happens to one document or file is told one after the other."""
+    _refuse_bare("on", type)
     given = {
         "where": where,
         "prefix": prefix,
@@ -135,6 +138,7 @@ def on(
 
 def before(type: str, **options: Unpack[Options]) -> Callable[[F], F]:
     """Before a write, `database.<collection>.<insert|update|delete>`: may change or refuse it."""
+    _refuse_bare("before", type)
     return _declare("before", {"type": type}, options)
 
 
@@ -143,6 +147,12 @@ def webhook(
 ) -> Callable[[F], F]:
     """A route below `/http` for POSTs signed with the secret of that name (`baas secrets set`)."""
     return _declare("webhook", {"path": path, "secret": secret, "scheme": scheme}, options)
+
+
+def _refuse_bare(name: str, first: object) -> None:
+    """`@fn.timer` without parentheses is handed the function, and would declare nothing."""
+    if callable(first):
+        raise TypeError(f"@fn.{name} is written with parentheses: @fn.{name}(...)")
 
 
 def _declare(kind: str, fields: dict[str, Any], options: Options) -> Callable[[F], F]:

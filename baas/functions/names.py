@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from difflib import get_close_matches
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from baas.functions.model import (
     AUTH_EVENTS,
@@ -125,6 +126,10 @@ def parse_destinations(value: Any) -> tuple[Destination, ...]:
     return tuple(_destination(item) for item in items)
 
 
+#: No blanks, no control characters, nothing but ASCII: others are sent encoded.
+_URL = re.compile(r"[!-~]+")
+
+
 def _destination(item: Any) -> Destination:
     if isinstance(item, (FunctionDestination, QueueDestination, WebhookDestination)):
         return item
@@ -133,7 +138,7 @@ def _destination(item: Any) -> Destination:
     if not isinstance(item, str):
         raise ValueError(f"a destination is a function, queue:NAME or a URL, not {item!r}")
     if item.startswith(("https://", "http://")):
-        return WebhookDestination(url=item)
+        return WebhookDestination(url=_url(item))
     kind, separator, name = item.partition(":")
     if not separator:
         return FunctionDestination(function=check_name(item, "a function"))
@@ -148,9 +153,20 @@ def _signed(item: dict[str, Any]) -> WebhookDestination:
     url, secret = item.get("webhook"), item.get("secret", "")
     if set(item) - {"webhook", "secret"} or not isinstance(secret, str):
         raise ValueError("a signed destination is {webhook: URL, secret: NAME}")
-    if not isinstance(url, str) or not url.startswith(("https://", "http://")):
-        raise ValueError("a webhook is an http(s) URL")
-    return WebhookDestination(url=url, secret=secret)
+    return WebhookDestination(url=_url(url), secret=secret)
+
+
+def _url(value: Any) -> str:
+    """As a request could be sent to it: what is wrong with it is told at load, not in a dead
+    letter."""
+    try:
+        parts = urlsplit(value)
+        is_good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except (ValueError, TypeError, AttributeError):
+        is_good = False
+    if not is_good or not isinstance(value, str) or not _URL.fullmatch(value):
+        raise ValueError(f"a webhook is an http(s) URL, not {value!r}")
+    return value
 
 
 # -- quantities -----------------------------------------------------------------------------------
