@@ -65,6 +65,7 @@ $(VENV)/.test: pyproject.toml | $(VENV)/bin/python
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test,dev]'
 	@echo "Building the S3 servers that the tests talk to (once, with Go; some three minutes) ..."
 	@$(BIN)/python scripts/s3servers.py
-	@$(BIN)/python scripts/chromium.py
+	@$(BIN)/python -m scripts.chromium
+	@$(BIN)/python -m scripts.java
 	@$(BIN)/python scripts/node.py
 	@touch $@ $(VENV)/.run
