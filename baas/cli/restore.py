@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,6 +13,9 @@ from baas.cli.banner import shown
 from baas.cli.common import count, data_folder, data_option, load_app_settings
 from baas.errors import ConfigurationError
 from baas.settings import Settings
+
+if TYPE_CHECKING:
+    from baas.cli.archive import About
 
 
 @click.command()
@@ -44,13 +48,26 @@ def restore(file: Path, data: Path | None, force: bool, at: str | None) -> None:
     here = shown(place)
     if not force and place.is_dir() and any(place.iterdir()):
         raise click.ClickException(f"{here} is not empty; --force restores over what it holds")
-    about = read_backup(file, place)
+    about = read_backup(file, place).about
     if about is not None:
         click.echo(f"{here} is as {about.app} was at {about.time['$date']}")
+        _warn(about, settings)
     else:
         click.echo(f"{here} holds the database of {file}")
     if moment is not None:
         asyncio.run(_rewind(folder, settings, moment))
+
+
+def _warn(about: About, settings: Settings) -> None:
+    """Where the bytes of files are not where this app will look for them."""
+    if about.files != settings.storage.engine:
+        click.echo(
+            f"note: its files are those of engine {about.files}, and storage.engine is"
+            f" {settings.storage.engine}",
+            err=True,
+        )
+    elif about.files != "local":
+        click.echo("note: the bytes of files are in a bucket and not in this backup", err=True)
 
 
 def _moment(text: str) -> int:

@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from hashlib import sha256
 from typing import Final, Protocol, TypeVar
 
+import msgspec
+
 from baas import __version__
 from baas.clock import Clock
 from baas.errors import ConfigurationError
@@ -113,6 +115,14 @@ async def measure(side: Source, progress: Progress) -> Contents:
     """What one side holds, every byte of its files read. ConfigurationError for files whose bytes
     are missing or not what their row says."""
     progress.begin("digests")
+    rows = await measure_rows(side, progress)
+    files = await _measure_files(side, progress)
+    progress.end()
+    return msgspec.structs.replace(rows, files=files)
+
+
+async def measure_rows(side: Source, progress: Progress) -> Contents:
+    """The same without the bytes of files, which count as none."""
     collections = {}
     for name in await side.collections():
         count = Count()
@@ -124,9 +134,8 @@ async def measure(side: Source, progress: Progress) -> Contents:
     jobs = Count()
     async for some in _groups(side.jobs(), _job_bytes):
         jobs.add(line_of(job) for job in some)
-    files = await _measure_files(side, progress)
-    progress.end()
-    return Contents(collections, jobs.tally, files, await side.ticks())
+    none = FileTally(0, Count().tally.sha256, 0)
+    return Contents(collections, jobs.tally, none, await side.ticks())
 
 
 async def _measure_files(side: Source, progress: Progress) -> FileTally:

@@ -15,7 +15,17 @@ from io import BufferedReader
 from pathlib import Path
 from typing import IO
 
-from baas.ports.blobs import CHUNK_BYTES, Digest, Listed
+from baas.ports.blobs import CHUNK_BYTES, KEY_PATTERN, Digest, Listed
+
+#: Of the engine's folder.
+BLOBS = "blobs"
+
+
+def blob_path(root: Path, key: str) -> Path:
+    """Where a blob of the engine's folder lies. ValueError for what is no key."""
+    if not KEY_PATTERN.fullmatch(key):
+        raise ValueError("not a blob's key")
+    return root / BLOBS / key[:2] / key
 
 
 class Aside:

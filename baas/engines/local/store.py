@@ -3,6 +3,7 @@
     blobs/3f/3f9a...     a blob, sharded by the first two digits of its key
     uploads/{id}/{n}     a part of an unfinished upload
     aside/...            what is being written
+    held                 locked while a backup copies (`hold.py`)
 
 Every name is made here or by `ports.blobs`; what does not look like one is refused, so that no
 path can come from outside whatever the caller does wrong.
@@ -21,6 +22,7 @@ from typing import Final, TypeVar
 
 from baas.engines.local import files
 from baas.engines.local.files import Aside
+from baas.engines.local.hold import remove
 from baas.errors import Code, Problem
 from baas.ports.blobs import (
     CHUNK_BYTES,
@@ -43,7 +45,8 @@ class LocalBlobs:
     """`folder` is made at the start, readable by its owner alone."""
 
     def __init__(self, folder: Path) -> None:
-        self._blobs = folder / "blobs"
+        self._root = folder
+        self._blobs = folder / files.BLOBS
         self._uploads = folder / "uploads"
         self._aside = folder / "aside"
 
@@ -74,7 +77,7 @@ class LocalBlobs:
         return LocalReader(file, None if end is None else end - start)
 
     async def delete(self, key: str) -> None:
-        await asyncio.to_thread(self._path(key).unlink, missing_ok=True)
+        await asyncio.to_thread(remove, self._root, self._path(key))
 
     async def listing(self) -> AsyncIterator[Listed]:
         async for listed in _in_threads(files.files_below(self._blobs)):
@@ -153,9 +156,7 @@ class LocalBlobs:
             raise
 
     def _path(self, key: str) -> Path:
-        if not KEY_PATTERN.fullmatch(key):
-            raise ValueError("not a blob's key")
-        return self._blobs / key[:2] / key
+        return files.blob_path(self._root, key)
 
     def _folder(self, upload: str) -> Path:
         if not UPLOAD_PATTERN.fullmatch(upload):

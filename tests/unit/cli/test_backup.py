@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from baas.cli import main
-from baas.cli.archive import ABOUT, DATABASE, FORMAT
+from baas.cli.archive import ABOUT, CONTENTS, DATABASE, FILES, FORMAT
 from baas.secret import FILE_NAME, MasterSecret
 
 
@@ -68,7 +68,7 @@ def test_a_secret_from_the_environment_is_not_written_down(
     monkeypatch.setenv("BAAS_SERVER__SECRET", "Rk2vQ8yLx7Wm4Tz9Hd3Nc6Bf1Js5Gp0A")
     done("backup", "b.tar")
     with tarfile.open("b.tar") as archive:
-        assert archive.getnames() == [ABOUT, DATABASE]
+        assert archive.getnames() == [ABOUT, DATABASE, FILES, CONTENTS]
 
 
 def test_a_folder_that_is_not_empty_is_left_alone_unless_forced() -> None:

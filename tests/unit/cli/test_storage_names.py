@@ -1,4 +1,4 @@
-"""`baas storage get` and `sync` write where they are told to, whatever a gateway calls its files."""
+"""`baas storage get` and `sync` write where they are told to, whatever a gateway calls files."""
 
 from __future__ import annotations
 
