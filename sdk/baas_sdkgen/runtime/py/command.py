@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from .values import Geometry, Point, RegExp, encode, is_plain
+from .values import Geometry, Point, Position, RegExp, encode, is_plain
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -159,8 +159,16 @@ class Command:
         return test("$near", given(near))
 
     @staticmethod
-    def geo_within(geometry: Geometry) -> Condition:
-        return test("$geoWithin", {"$geometry": geometry})
+    def geo_within(
+        geometry: Geometry | None = None,
+        *,
+        center_sphere: tuple[Position, float] | None = None,
+        box: tuple[Position, Position] | None = None,
+    ) -> Condition:
+        """Inside polygons; or no further from a position than so many radians (metres divided by
+        6,378,100); or between a south-western and a north-eastern corner, as on a flat map."""
+        area = {"$geometry": geometry, "$centerSphere": center_sphere, "$box": box}
+        return test("$geoWithin", given(area))
 
     @staticmethod
     def geo_intersects(geometry: Geometry) -> Condition:
