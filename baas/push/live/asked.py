@@ -28,7 +28,7 @@ _REFUSAL: Final = "The rules do not allow this."
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """What one client watches. `digest` names the query as the client wrote it."""
+    """What one client watches. `digest` names the query."""
 
     collection: str
     filter: Filter
@@ -51,7 +51,8 @@ def read_watch(frame: Watch, caller: Caller, limits: QueryLimits, now_ms: int, m
     filter: Filter = ALWAYS
     if raw is not None and raw != {}:
         filter = parse_filter(raw, limits, now_ms=now_ms, uid=caller.actor.uid, whole=True)
-    parts = [frame.collection, raw or {}, frame.sort, frame.limit, frame.fields]
+    # Not as it was written: what is relative to the time means something else by now.
+    parts = [frame.collection, repr(filter), frame.sort, frame.limit, frame.fields]
     return Asked(
         collection=frame.collection,
         filter=filter,

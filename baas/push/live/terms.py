@@ -7,12 +7,12 @@ every query whose condition it fulfils, and some more; never one less.
 
 from __future__ import annotations
 
-from bisect import bisect_right, insort
 from collections.abc import Hashable, Iterator
 from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
+from baas.push.live.ranges import Ranges
 from baas.query import ast
 from baas.query import expr as e
 from baas.query.ast import Filter
@@ -31,7 +31,7 @@ class Equal(msgspec.Struct, frozen=True):
 
 
 class Between(msgspec.Struct, frozen=True):
-    """`low` and `high` are order keys; None: open."""
+    """A value at or behind `low`, and one at or before `high`; order keys, None: open."""
 
     path: Path
     low: Any = None
@@ -43,7 +43,7 @@ class TermIndex(Generic[Q]):
 
     def __init__(self) -> None:
         self._equal: dict[Path, dict[Hashable, set[Q]]] = {}
-        self._ranges: dict[Path, _Ranges[Q]] = {}
+        self._ranges: dict[Path, Ranges[Q]] = {}
         self._rest: set[Q] = set()
         self._filed: dict[Q, Equal | Between | None] = {}
 
@@ -58,7 +58,7 @@ class TermIndex(Generic[Q]):
             for value in term.values:
                 by_value.setdefault(value, set()).add(query)
         elif isinstance(term, Between):
-            self._ranges.setdefault(term.path, _Ranges()).add(query, term)
+            self._ranges.setdefault(term.path, Ranges()).add(query, term.low, term.high)
         else:
             self._rest.add(query)
 
@@ -68,7 +68,7 @@ class TermIndex(Generic[Q]):
             self._remove_equal(query, term)
         elif isinstance(term, Between):
             ranges = self._ranges[term.path]
-            ranges.remove(query, term)
+            ranges.remove(query)
             if not ranges:
                 del self._ranges[term.path]
         else:
@@ -92,51 +92,13 @@ class TermIndex(Generic[Q]):
                 for value in _reached(image, path, 0):
                     found |= by_value.get(_hashable(value), _NONE)
             for path, ranges in self._ranges.items():
-                for value in _reached(image, path, 0):
-                    found |= ranges.holding(order_key(value))
+                keys = [order_key(value) for value in _reached(image, path, 0)]
+                if keys:
+                    found |= ranges.holding(min(keys), max(keys))
         return found
 
 
 _NONE: Final[frozenset[Any]] = frozenset()
-
-
-class _Ranges(Generic[Q]):
-    """Ranges over one path, by their lower end."""
-
-    def __init__(self) -> None:
-        self._open: dict[Q, Any] = {}
-        self._lows: list[tuple[Any, int]] = []
-        self._by_number: dict[int, tuple[Q, Any]] = {}
-        self._numbers: dict[Q, int] = {}
-        self._next = 0
-
-    def __bool__(self) -> bool:
-        return bool(self._open or self._lows)
-
-    def add(self, query: Q, term: Between) -> None:
-        if term.low is None:
-            self._open[query] = term.high
-            return
-        self._next += 1
-        self._numbers[query] = self._next
-        self._by_number[self._next] = (query, term.high)
-        insort(self._lows, (term.low, self._next))
-
-    def remove(self, query: Q, term: Between) -> None:
-        if self._open.pop(query, None) is not None:
-            return
-        number = self._numbers.pop(query)
-        del self._by_number[number]
-        self._lows.remove((term.low, number))
-
-    def holding(self, key: Any) -> set[Q]:
-        found = {query for query, high in self._open.items() if not high < key}
-        upto = bisect_right(self._lows, (key, self._next + 1))
-        for _, number in self._lows[:upto]:
-            query, high = self._by_number[number]
-            if high is None or not high < key:
-                found.add(query)
-        return found
 
 
 # -- what a filter asks ---------------------------------------------------------------------------
@@ -200,9 +162,19 @@ def _range_of(filter: Filter) -> Between | None:
 
 
 def _joined(ranges: list[Between]) -> Between | None:
-    """One lower and one upper end of the same path, where arrays cannot come between: a document
-    may fulfil each end by another element, so only one of them counts there. The lower one."""
-    return min(ranges, key=lambda term: term.low is None, default=None)
+    """The lower and the upper end of one path, where there is one with both. Several values (of an
+    array) may fulfil each end by another: the index knows."""
+    both: dict[Path, Between] = {}
+    for one in ranges:
+        known = both.get(one.path, Between(one.path))
+        low = one.low if known.low is None else known.low
+        high = one.high if known.high is None else known.high
+        both[one.path] = Between(one.path, low, high)
+    return min(both.values(), key=_openness, default=None)
+
+
+def _openness(term: Between) -> tuple[bool, bool]:
+    return (term.low is None or term.high is None, term.low is None)
 
 
 def _reached(value: Value, path: Path, at: int) -> Iterator[Value]:
