@@ -143,6 +143,31 @@ def _has_nested_arrays(value: Any) -> bool:
     return any(isinstance(item, list) or _has_nested_arrays(item) for item in value)
 
 
+async def fail(
+    driver: Driver, command: str, code: int, labels: list[str], times: int, *, after: bool = False
+) -> None:
+    """Makes coming commands of that name fail; `after`: though they have been done.
+
+    A real server needs `--setParameter enableTestCommands=1`, and knows no `after`.
+    """
+    if not is_real():
+        given = {"command": command, "code": code, "labels": labels, "times": times, "after": after}
+        await driver.command("testFail", given)
+        return
+    if after:
+        pytest.skip("a real server does not fail after what it did")
+    data = {"failCommands": [command], "errorCode": code, "errorLabels": labels}
+    mode = {"times": times}
+    await driver.admin("configureFailPoint", value="failCommand", mode=mode, data=data)
+
+
+async def fail_no_more(driver: Driver) -> None:
+    if not is_real():
+        await driver.command("testFail", {})
+        return
+    await driver.admin("configureFailPoint", value="failCommand", mode="off")
+
+
 class Crashed(Exception):
     """The reimplementation failed by itself (`LACKS["elements"]`)."""
 

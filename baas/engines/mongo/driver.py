@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from datetime import datetime
 from enum import Enum
 from typing import Any, Final, TypeAlias
 
@@ -37,7 +38,7 @@ from baas.errors import Code, Problem
 
 __all__ = [
     "Binary", "DatetimeMS", "DeleteOne", "Driver", "Fault", "InsertOne", "Int64", "PyMongoError",
-    "ReplaceOne", "Row", "Session", "Transaction", "UpdateOne", "fault_of", "unavailable",
+    "ReplaceOne", "Row", "Session", "Transactions", "UpdateOne", "fault_of", "unavailable",
 ]  # fmt: skip
 
 Row: TypeAlias = dict[str, Any]
@@ -120,17 +121,32 @@ def unavailable() -> Problem:
     return Problem(Code.UNAVAILABLE, "The database cannot serve this now.", retry_after=1.0)
 
 
-class Transaction:
-    """An open transaction: `session` is what its operations go through. Ended by `commit` or
-    `abort`; `close` lets go of it in any case."""
+class Transactions:
+    """One transaction after the other, all of one server session, which is what operations are
+    given as `session`. The server ends what is left of the last one when the next one begins."""
 
-    def __init__(self, session: Any) -> None:
+    def __init__(self, session: Any, write_concern: WriteConcern) -> None:
         self.session: Session = session
+        self._write_concern = write_concern
+
+    @property
+    def id(self) -> Row:
+        """What the server knows the session by."""
+        return dict(self.session.session_id)
+
+    def begin(self) -> None:
+        self.session.start_transaction(
+            read_concern=ReadConcern("snapshot"),
+            write_concern=self._write_concern,
+            read_preference=ReadPreference.PRIMARY,
+        )
 
     async def commit(self) -> None:
+        """May be called again where nobody knows whether it was done."""
         await self.session.commit_transaction()
 
     async def abort(self) -> None:
+        """Of what was begun and not committed; nothing otherwise."""
         with suppress(PyMongoError):
             if self.session.in_transaction:
                 await self.session.abort_transaction()
@@ -181,19 +197,24 @@ class Driver:
     async def command(self, name: str, value: Any = 1, **more: Any) -> Row:
         return dict(await self._database.command(name, value, **more))
 
-    async def admin(self, name: str, **more: Any) -> Row:
-        return dict(await self._client.admin.command(name, **more))
+    async def admin(self, name: str, value: Any = 1, **more: Any) -> Row:
+        return dict(await self._client.admin.command(name, value, **more))
+
+    async def server_time(self) -> datetime:
+        """What the server's clock shows."""
+        now = (await self.admin("hello"))["localTime"]
+        return now.as_datetime() if isinstance(now, DatetimeMS) else now
 
     # -- sessions ----------------------------------------------------------------------------------
 
-    async def begin(self) -> Transaction:
+    async def transactions(self) -> Transactions:
         session = await self._client.start_session(causal_consistency=True)
-        session.start_transaction(
-            read_concern=ReadConcern("snapshot"),
-            write_concern=self._write,
-            read_preference=ReadPreference.PRIMARY,
-        )
-        return Transaction(session)
+        return Transactions(session, self._write)
+
+    async def kill_sessions(self, ids: Sequence[Row]) -> None:
+        """Ends what other gateways left open. Any user may do that to its own sessions."""
+        if ids:
+            await self.admin("killSessions", list(ids))
 
     @asynccontextmanager
     async def moment(self) -> AsyncIterator[Session]:

@@ -42,14 +42,30 @@ _UNDER_WAY: Final = ("enqueued", "running", "retrying", "stopping", "failed", "e
 class MongoJobs:
     """See the port."""
 
-    def __init__(self, driver: Driver, settings: DatabaseSettings, clock: Clock) -> None:
+    def __init__(
+        self,
+        driver: Driver,
+        settings: DatabaseSettings,
+        clock: Clock,
+        stuck: Callable[[], Awaitable[None]],
+    ) -> None:
         self._driver = driver
         self._clock = clock
         self._waiters: set[asyncio.Future[None]] = set()
         self._name: str | None = None
         self._turns: Turns[Work] = Turns(
-            driver, JOBS_TURN, clock, settings.mongo_patience, self._run, lambda: None
+            driver,
+            JOBS_TURN,
+            clock,
+            settings.mongo_patience,
+            self._run,
+            lambda: None,
+            stuck=stuck,
         )
+
+    async def open(self) -> Row:
+        """The id of the session that its turns are taken in."""
+        return await self._turns.open()
 
     # -- promising ---------------------------------------------------------------------------------
 

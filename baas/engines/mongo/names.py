@@ -17,6 +17,8 @@ JOBS: Final = "baas.jobs"
 MARKS: Final = "baas.marks"
 #: Gateways that hold leases, each until a time that it moves on while it lives.
 GATEWAYS: Final = "baas.gateways"
+#: Gateways whose turns are taken in these sessions of the server.
+HOLDERS: Final = "baas.holders"
 
 DOCUMENTS_TURN: Final = "documents"
 JOBS_TURN: Final = "jobs"

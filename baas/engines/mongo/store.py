@@ -19,6 +19,7 @@ from baas.engines.mongo.jobs import MongoJobs
 from baas.engines.mongo.judge import needs_lookups
 from baas.engines.mongo.maintenance import Maintenance
 from baas.engines.mongo.names import DOCUMENTS_TURN, META
+from baas.engines.mongo.presence import Presence
 from baas.engines.mongo.reads import Reads
 from baas.engines.mongo.setup import check_server, prepare
 from baas.engines.mongo.steps import ParallelArrays
@@ -73,15 +74,23 @@ class MongoStore:
         row = await prepare(self._driver, self.clock)
         self.feed = MongoFeed(self._driver, row["epoch"])
         self._closers.push_async_callback(self.feed.close)
+        presence = Presence(self._driver)
+        self._closers.push_async_callback(presence.close)
         self._writer = Writer(
-            self._driver, settings, self.clock, self._narrow, lambda: self.feed.notify()
+            self._driver,
+            settings,
+            self.clock,
+            self._narrow,
+            lambda: self.feed.notify(),
+            presence.free,
         )
         self._indexes = Indexes(self._driver, self._writer)
         self._writer.catalogue = await load(self._driver, int(row["catalogue"]))
         self._closers.push_async_callback(self._writer.close)
         self._reads = Reads(self._driver, settings, lambda: self._writer.catalogue)
-        self.jobs = MongoJobs(self._driver, settings, self.clock)
+        self.jobs = MongoJobs(self._driver, settings, self.clock, presence.free)
         self._closers.push_async_callback(self.jobs.close)
+        await presence.open([await self._writer.open(), await self.jobs.open()])
         self.maintenance = Maintenance(self, self._driver)
         if not self._guest:
             self.maintenance.start()

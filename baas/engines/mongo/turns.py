@@ -28,7 +28,7 @@ from baas.engines.mongo.driver import (
     PyMongoError,
     Row,
     Session,
-    Transaction,
+    Transactions,
     fault_of,
     unavailable,
 )
@@ -41,6 +41,10 @@ _GROUP: Final = 256
 #: Seconds between two attempts, at first and at most. The actual ones are drawn from below it.
 _FIRST_PAUSE: Final = 0.002
 _LONGEST_PAUSE: Final = 0.1
+#: How often a commit is repeated where nobody knows whether it was done, before a new turn tells.
+_COMMITS: Final = 3
+#: Seconds without a turn after which somebody may have died in the middle of one.
+_STUCK: Final = 3.0
 #: Names of gateways that are kept in a turn's row.
 _FORGOTTEN_MS: Final = 86_400_000
 
@@ -89,11 +93,12 @@ Run = Callable[[Turn, list[Task[T]]], Awaitable[bool]]
 class Turns(Generic[T]):
     """Runs tasks in groups. `run(turn, tasks)` gives every task its outcome and says whether there
     is anything to commit; `committed` is called after each group that was, and `before` outside of
-    any transaction before each attempt."""
+    any transaction before each attempt; `stuck` when no turn could be had for a while."""
 
     def __init__(
         self, driver: Driver, name: str, clock: Clock, patience: float, run: Run[T],
         committed: Callable[[], None], before: Callable[[], Awaitable[None]] | None = None,
+        *, stuck: Callable[[], Awaitable[None]],
     ) -> None:  # fmt: skip
         self._driver = driver
         self._name = name
@@ -102,6 +107,8 @@ class Turns(Generic[T]):
         self._run = run
         self._committed = committed
         self._before = before
+        self._stuck = stuck
+        self._transactions: Transactions | None = None
         self._gateway = new_id()
         self._queue: deque[Task[T]] = deque()
         self._group: list[Task[T]] = []
@@ -126,11 +133,18 @@ class Turns(Generic[T]):
     def waiting(self) -> int:
         return len(self._queue) + len(self._group)
 
+    async def open(self) -> Row:
+        """The id of the server's session that the turns are taken in."""
+        self._transactions = await self._driver.transactions()
+        return self._transactions.id
+
     async def close(self) -> None:
         """Finishes what was taken."""
         while self._worker is not None and not self._worker.done():
             await asyncio.wait((self._worker,))
         self._closed = True
+        if self._transactions is not None:
+            await self._transactions.close()
 
     # -- groups ------------------------------------------------------------------------------------
 
@@ -153,6 +167,7 @@ class Turns(Generic[T]):
         end = time.monotonic() + self._patience
         undecided: dict[str, list[tuple[Task[T], Any, bool]]] = {}
         pause = _FIRST_PAUSE
+        stuck = time.monotonic() + _STUCK
         while True:
             tasks = [task for task in group if not task.failed]
             try:
@@ -167,6 +182,9 @@ class Turns(Generic[T]):
                     _log.error("a group of writes was given up: %r", error)
                     self._give_up(tasks)
                     return
+                if time.monotonic() > stuck:
+                    stuck += _STUCK
+                    await self._stuck()
                 await asyncio.sleep(random.uniform(0, pause))  # noqa: S311 - spreads, hides nothing
                 pause = min(2 * pause, _LONGEST_PAUSE)
 
@@ -184,9 +202,11 @@ class Turns(Generic[T]):
         if self._before is not None:
             await self._before()
         name = new_id()
-        transaction = await self._driver.begin()
+        assert self._transactions is not None
+        transactions = self._transactions
+        transactions.begin()
         try:
-            turn = Turn(self._driver, transaction.session, await self._take(transaction))
+            turn = Turn(self._driver, transactions.session, await self._take(transactions))
             last = turn.row.get("last", {}).get(self._gateway, {}).get("name")
             if last in undecided:
                 for task, outcome, failed in undecided[last]:
@@ -200,15 +220,15 @@ class Turns(Generic[T]):
             if not wrote:
                 return True
             await self._put(turn, name)
-            await self._commit(transaction, name, tasks, undecided)
+            await self._commit(transactions, name, tasks, undecided)
         finally:
-            await transaction.close()
+            await transactions.abort()
         self._committed()
         return True
 
-    async def _take(self, transaction: Transaction) -> Row:
+    async def _take(self, transactions: Transactions) -> Row:
         row = await self._driver.take(
-            META, {"_id": self._name}, {"$inc": {"turns": 1}}, session=transaction.session
+            META, {"_id": self._name}, {"$inc": {"turns": 1}}, session=transactions.session
         )
         if row is None:
             raise RuntimeError(f"{META} has lost its row {self._name!r}")
@@ -229,14 +249,18 @@ class Turns(Generic[T]):
 
     async def _commit(
         self,
-        transaction: Transaction,
+        transactions: Transactions,
         name: str,
         tasks: list[Task[T]],
         undecided: dict[str, list[tuple[Task[T], Any, bool]]],
     ) -> None:
-        try:
-            await transaction.commit()
-        except PyMongoError as error:
-            if fault_of(error) in (Fault.UNKNOWN, Fault.UNREACHABLE):
-                undecided[name] = [(task, task.outcome, task.failed) for task in tasks]
-            raise
+        for attempt in range(_COMMITS):
+            try:
+                await transactions.commit()
+                return
+            except PyMongoError as error:
+                if fault_of(error) not in (Fault.UNKNOWN, Fault.UNREACHABLE):
+                    raise
+                if attempt + 1 == _COMMITS:
+                    undecided[name] = [(task, task.outcome, task.failed) for task in tasks]
+                    raise

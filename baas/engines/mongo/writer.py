@@ -11,7 +11,7 @@ import msgspec
 
 from baas.clock import Clock
 from baas.engines.mongo.catalogue import Catalogue, load
-from baas.engines.mongo.driver import Driver, Fault, PyMongoError, fault_of, unavailable
+from baas.engines.mongo.driver import Driver, Fault, PyMongoError, Row, fault_of, unavailable
 from baas.engines.mongo.names import DOCUMENTS_TURN
 from baas.engines.mongo.steps import ParallelArrays, Steps
 from baas.engines.mongo.turns import RunAgain, Task, Turn, Turns
@@ -53,6 +53,7 @@ class Writer:
         clock: Clock,
         single: Callable[[ParallelArrays], Awaitable[None]],
         committed: Callable[[], None],
+        stuck: Callable[[], Awaitable[None]],
     ) -> None:
         self._driver = driver
         self._settings = settings
@@ -62,7 +63,7 @@ class Writer:
         self.catalogue = Catalogue(-1, {})
         self._turns: Turns[Batch] = Turns(
             driver, DOCUMENTS_TURN, clock, settings.mongo_patience, self._run, self._adopt,
-            self._before,
+            self._before, stuck=stuck,
         )  # fmt: skip
         self._next: Catalogue | None = None
         self._parallel: ParallelArrays | None = None
@@ -79,6 +80,10 @@ class Writer:
 
     async def _shielded(self, future: asyncio.Future[Any]) -> Any:
         return await asyncio.shield(future)
+
+    async def open(self) -> Row:
+        """The id of the session that its turns are taken in."""
+        return await self._turns.open()
 
     @property
     def waiting(self) -> int:

@@ -31,7 +31,8 @@ import java.util.TreeSet;
  * began meets it too.
  *
  * <p>Commands of the tests' own, on any database: {@code testFail: {command, code, labels, times}}
- * makes coming commands fail before they run, or after where {@code after} is true.
+ * makes coming commands fail before they run, or after where {@code after} is true; an empty one
+ * ends that.
  */
 public final class TransactionServer implements MongoBackend {
   private static final Set<String> WRITES =
@@ -44,7 +45,7 @@ public final class TransactionServer implements MongoBackend {
   private static final int WRITE_CONFLICT = 112;
   private static final int NO_SUCH_TRANSACTION = 251;
   private static final int KEPT_SNAPSHOTS = 64;
-  private static final long ABANDONED_MS = 10_000;
+  private static final long ABANDONED_MS = 60_000;
 
   /** One collection at one time. {@code shared}: somebody still sees it, so writers copy first. */
   private static final class Coll {
@@ -131,20 +132,29 @@ public final class TransactionServer implements MongoBackend {
 
   private Document handle(Channel channel, String database, String command, Document query) {
     if (command.equals("testFail")) {
-      failures.add((Document) query.get(command));
+      Document failure = (Document) query.get(command);
+      if (failure.isEmpty()) {
+        failures.clear();
+      } else {
+        failures.add(failure.append("database", database));
+      }
       return ok();
     }
-    Document failure = failureOf(command);
+    Document failure = failureOf(database, command);
     if (failure != null && !Boolean.TRUE.equals(failure.get("after"))) {
+      if (String.valueOf(failure.get("labels")).contains("Transient")) {
+        abort(keyOf(query));
+      }
       return refusal(failure);
     }
     Document answer = run(channel, database, command, query);
     return failure == null ? answer : refusal(failure);
   }
 
-  private Document failureOf(String command) {
+  private Document failureOf(String database, String command) {
     for (Document one : failures) {
-      if (command.equalsIgnoreCase(String.valueOf(one.get("command")))) {
+      boolean here = database.equals(one.get("database")) || database.equals("admin");
+      if (here && command.equalsIgnoreCase(String.valueOf(one.get("command")))) {
         int times = ((Number) one.getOrDefault("times", 1)).intValue();
         if (times <= 1) {
           failures.remove(one);
@@ -172,8 +182,12 @@ public final class TransactionServer implements MongoBackend {
         return end(query, true);
       case "aborttransaction":
         return end(query, false);
-      case "endsessions":
       case "killsessions":
+        for (Object one : (List<?>) query.get(command)) {
+          abortAllOf(String.valueOf(one));
+        }
+        return ok();
+      case "endsessions":
       case "refreshsessions":
         return ok();
       case "listcollections":
@@ -324,6 +338,8 @@ public final class TransactionServer implements MongoBackend {
       Channel channel, String database, String command, Document query) {
     String id = keyOf(query);
     if (Boolean.TRUE.equals(query.get("startTransaction"))) {
+      // A session has one transaction: what is left of the last one ends here.
+      abortAllOf(String.valueOf(query.get("lsid")));
       transactions.put(id, new Transaction(freeze()));
     }
     Transaction transaction = transactions.get(id);
@@ -377,6 +393,14 @@ public final class TransactionServer implements MongoBackend {
     } catch (RuntimeException error) {
       abort(id);
       throw error;
+    }
+  }
+
+  private void abortAllOf(String session) {
+    for (String id : new ArrayList<>(transactions.keySet())) {
+      if (id.startsWith(session + "/")) {
+        abort(id);
+      }
     }
   }
 
