@@ -85,7 +85,7 @@ class DatabaseSettings(_Section, frozen=True):
     """`database`: where documents are kept."""
 
     engine: Literal["sqlite", "mongo"] = "sqlite"
-    """`sqlite`: one file in the data folder. `mongo`: a MongoDB replica set, for several gateways."""
+    """`sqlite`: a file in the data folder. `mongo`: a MongoDB replica set, for several gateways."""
 
     data: str = "data"
     """The data folder, relative to the app's folder."""

@@ -11,6 +11,7 @@ from baas.app import SYSTEM_COLLECTIONS, blob_store, guest_store
 from baas.auth.collections import USERS
 from baas.cli.common import count, data_folder
 from baas.engines.sqlite.lock import own_folder
+from baas.engines.sqlite.store import SqliteStore
 from baas.errors import ConfigurationError
 from baas.functions.triggers.documents import FOLLOWER
 from baas.ports.changes import CursorTooOld
@@ -37,17 +38,23 @@ def specs_of(folder: Path, settings: Settings) -> dict[str, CollectionSpec]:
 async def open_place(
     folder: Path, settings: Settings, *, new: bool = False
 ) -> AsyncIterator[Place]:
-    """ConfigurationError while a gateway has the data folder, and where there is nothing yet unless
-    it may be `new`. Nothing expires and nothing is swept while it is open."""
+    """ConfigurationError while a gateway works with it, and where there is nothing yet unless it
+    may be `new`. Nothing expires and nothing is swept while it is open."""
     async with AsyncExitStack() as closers:
         place = data_folder(folder, settings)
-        if not new and not place.is_dir():
-            raise ConfigurationError(f"there is no data folder {place}")
-        place.mkdir(parents=True, exist_ok=True, mode=0o700)
-        closers.callback(own_folder(place).close)
+        if settings.database.engine == "sqlite":
+            if not new and not place.is_dir():
+                raise ConfigurationError(f"there is no data folder {place}")
+            place.mkdir(parents=True, exist_ok=True, mode=0o700)
+            closers.callback(own_folder(place).close)
         store = guest_store(folder, settings)
         await store.open()
         closers.push_async_callback(store.close)
+        if not isinstance(store, SqliteStore) and (living := await store.jobs.living()):
+            raise ConfigurationError(
+                f"{count(living, 'gateway')} of this database is still alive; stop it first (one"
+                " that was killed counts for a minute)"
+            )
         blobs = blob_store(place, settings)
         await blobs.start()
         closers.push_async_callback(blobs.close)

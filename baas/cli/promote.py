@@ -46,8 +46,11 @@ def promote(target: Path, source: Path | None, check: bool) -> None:
     click.echo(f"Next: put what {target} says into {FILE_NAME}, and start the gateways.")
 
 
-def _address(folder: Path, settings: Settings) -> Path:
-    return data_folder(folder, settings).resolve()
+def _address(folder: Path, settings: Settings) -> object:
+    database = settings.database
+    if database.engine == "sqlite":
+        return data_folder(folder, settings).resolve()
+    return database.mongo_url, database.mongo_database
 
 
 async def _promote(folder: Path, before: Settings, after: Settings, check: bool) -> Contents:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.support import mongo
 from tests.support.gateway import running, write_app
 
 APP = {
@@ -91,3 +93,35 @@ def test_a_place_with_other_data_is_refused(lived: tuple[Path, dict[str, Any]]) 
     shutil.copytree(other / "data", folder / "elsewhere")
     shutil.copy(folder / "data" / "secret", folder / "elsewhere" / "secret")
     assert "a collection 'more' already" in promote(folder, "--to", "new.yaml", fails=True)
+
+
+def test_from_sqlite_to_mongo_and_back(lived: tuple[Path, dict[str, Any]]) -> None:
+    folder, session = lived
+    database = f"promote-{secrets.token_hex(6)}"
+    secret = (folder / "data" / "secret").read_text().strip()
+    (folder / "new.yaml").write_text(
+        f"app: {{name: moving}}\nserver: {{secret: {secret}}}\n"
+        f"database: {{engine: mongo, mongo_database: {database}, "
+        f"mongo_url: '{mongo.server_url()}'}}\n"
+    )
+    assert "the digests of both sides agree" in promote(folder, "--to", "new.yaml")
+    (folder / "old.yaml").write_text("app: {name: moving}\ndatabase: {data: again}\n")
+    shutil.copy(folder / "baas.yaml", folder / "first.yaml")
+    shutil.copy(folder / "new.yaml", folder / "baas.yaml")
+    with running(folder) as gateway:
+        refreshed = gateway.post("/v1/auth/refresh", {"refreshToken": session["refreshToken"]})
+        token = refreshed.json()["accessToken"]
+        gateway.post("/v1/database/notes/insert", {"document": {"_id": "there"}}, token=token)
+        assert gateway.client.get("/v1/storage/files/f/a").content == b"bytes"
+        assert "still alive" in promote(folder, "--to", "old.yaml", fails=True)
+    told = promote(folder, "--to", "old.yaml", fails=True)
+    assert "server.secret must be set" in told
+    (folder / "old.yaml").write_text(
+        f"app: {{name: moving}}\ndatabase: {{data: again}}\nserver: {{secret: {secret}}}\n"
+    )
+    assert "the digests of both sides agree" in promote(folder, "--to", "old.yaml")
+    shutil.copytree(folder / "again", folder / "data", dirs_exist_ok=True)
+    (folder / "baas.yaml").write_text(f"app: {{name: moving}}\nserver: {{secret: {secret}}}\n")
+    with running(folder) as gateway:
+        notes = gateway.post("/v1/database/notes/find", token=token).json()["documents"]
+        assert sorted(note["_id"] for note in notes) == ["n", "there"]

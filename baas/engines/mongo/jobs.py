@@ -457,6 +457,12 @@ class MongoJobs:
                 await self._driver.update(GATEWAYS, {"_id": self._name}, until, upsert=True)
             await self._driver.delete(GATEWAYS, {"until": {"$lte": now - _ALIVE_MS}})
 
+    async def living(self) -> int:
+        """How many gateways have said that they are alive, this one not counted."""
+        alive: Row = {"until": {"$gt": self._clock.now_ms()}, "_id": {"$ne": self._name}}
+        async with telling("a read"):
+            return len(await self._driver.find(GATEWAYS, alive))
+
     async def close(self) -> None:
         """Finishes what was taken; what this worker still held can be taken over at once."""
         await self._turns.close()
