@@ -41,10 +41,15 @@ _INIT: Final = '''\
 `create_async_cloud` makes the same for asyncio.
 """
 
+from . import {file}, runtime
 from .{file} import *
 from .{file} import AsyncUserCloud as create_async_cloud
 from .{file} import UserCloud as create_cloud
 from .runtime import *
+
+__all__ = ["create_async_cloud", "create_cloud"]
+__all__ += {file}.__all__
+__all__ += runtime.__all__
 '''
 _README: Final = """\
 # {distribution}

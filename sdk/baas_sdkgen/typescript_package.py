@@ -118,11 +118,12 @@ def _entry(name: str) -> str:
     return "." if name == "index" else f"./{name}"
 
 
-def _targets(name: str) -> dict[str, str]:
+def _targets(name: str) -> dict[str, dict[str, str]]:
+    """Types of its own for each kind: to a CommonJS program, those of modules are none."""
+    kinds = {"import": "esm", "require": "cjs"}
     return {
-        "types": f"./dist/esm/{name}.d.ts",
-        "import": f"./dist/esm/{name}.js",
-        "require": f"./dist/cjs/{name}.js",
+        kind: {"types": f"./dist/{folder}/{name}.d.ts", "default": f"./dist/{folder}/{name}.js"}
+        for kind, folder in kinds.items()
     }
 
 
@@ -134,6 +135,7 @@ def _options(module: str, resolution: str, out: str) -> dict[str, Any]:
             "module": module,
             "moduleResolution": resolution,
             "strict": True,
+            "skipLibCheck": True,
             "declaration": True,
             "types": [],
             "rootDir": "src",

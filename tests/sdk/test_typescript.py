@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
 from pathlib import Path
 from typing import Final
 
 import pytest
 
+from scripts.node import install
 from tests.support.gateway import Gateway
-from tests.support.node import FOLDER, RUNTIME, bundle, node, tool
+from tests.support.node import FOLDER, RUNTIME, SDK, bundle, node, npm, tool
+
+TYPING: Final = Path(__file__).parent / "typing"
 
 #: Bytes of the whole core, minified and compressed: docs/sdk.md says so.
 CORE_BYTES: Final = 15 * 1024
@@ -44,3 +48,51 @@ def test_the_core_is_small(tmp_path: Path) -> None:
     options = ("--bundle", "--minify", "--format=esm", "--target=es2019", "--log-level=error")
     tool("esbuild", entry, *options, f"--outfile={out}")
     assert len(gzip.compress(out.read_bytes())) < CORE_BYTES
+
+
+def test_types_let_through_what_is_right_and_nothing_else() -> None:
+    tool("tsc", "-p", TYPING, "--noEmit", "--pretty", "false")
+
+
+@pytest.fixture(scope="module")
+def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty project with the board's client, as npm installs it from what `npm pack` made."""
+    folder = tmp_path_factory.mktemp("npm")
+    build = folder / "build"
+    shutil.copytree(SDK, build, ignore=shutil.ignore_patterns("dist", "node_modules", "*.tgz"))
+    (build / "node_modules").symlink_to(install() / "node_modules")
+    npm("pack", "--pack-destination", folder, folder=build)
+    (tarball,) = folder.glob("*.tgz")
+    project = folder / "project"
+    project.mkdir()
+    (project / "package.json").write_text('{"private": true}')
+    npm("install", "--no-audit", "--no-fund", "--offline", tarball, folder=project)
+    return project
+
+
+@pytest.mark.parametrize("kind", ["mjs", "cjs"])
+def test_the_package_loads_in_an_empty_project(packed: Path, kind: str) -> None:
+    names = ("", "/web", "/node", "/wechat", "/alipay", "/uni", "/taro", "/wx-cloud")
+    load = "await import" if kind == "mjs" else "require"
+    lines = [f"console.log(Object.keys({load}('board-cloud{name}')).length > 0)" for name in names]
+    (packed / f"try.{kind}").write_text("\n".join(lines))
+    assert node(f"try.{kind}", folder=packed) == "true\n" * len(names)
+
+
+def test_the_package_brings_nothing_along(packed: Path) -> None:
+    package = json.loads((packed / "node_modules" / "board-cloud" / "package.json").read_text())
+    assert "dependencies" not in package
+    assert [path.name for path in (packed / "node_modules").iterdir() if path.name[0] != "."] == [
+        "board-cloud"
+    ]
+
+
+def test_modules_are_typed_for_both_kinds(packed: Path) -> None:
+    """As `moduleResolution: node16` finds them."""
+    for kind in ("mts", "cts"):
+        wrong = "// @ts-expect-error\ncreateCloud({ url: 7 })\n"
+        (packed / f"use.{kind}").write_text(f"import {{ createCloud }} from 'board-cloud'\n{wrong}")
+    options = {"module": "node16", "target": "es2022", "strict": True, "skipLibCheck": True}
+    config = {"compilerOptions": options, "include": ["use.*"]}
+    (packed / "tsconfig.json").write_text(json.dumps(config))
+    tool("tsc", "-p", packed, "--noEmit")

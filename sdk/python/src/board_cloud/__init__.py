@@ -7,7 +7,12 @@
 `create_async_cloud` makes the same for asyncio.
 """
 
+from . import board_gen, runtime
 from .board_gen import *
 from .board_gen import AsyncUserCloud as create_async_cloud
 from .board_gen import UserCloud as create_cloud
 from .runtime import *
+
+__all__ = ["create_async_cloud", "create_cloud"]
+__all__ += board_gen.__all__
+__all__ += runtime.__all__
