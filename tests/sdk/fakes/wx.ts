@@ -162,6 +162,8 @@ class Calls {
     let aborted = false
     const told = (sent: number, total: number) => progress(api, sent, total, onProgress)
     const go = async () => {
+      // A task begins after whoever asked for it has it in hand.
+      await new Promise((begin) => setImmediate(begin))
       if (aborted) throw 'abort'
       sending = send({
         ...call,

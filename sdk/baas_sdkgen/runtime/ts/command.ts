@@ -26,6 +26,14 @@ export class Condition {
     return new Condition('or', [this, ...listed(others)])
   }
 
+  nor(...others: any[]): Condition {
+    return this.and(new Condition('nor', listed(others)))
+  }
+
+  not(other: any): Condition {
+    return this.and(new Condition('not', [other]))
+  }
+
   eq(value: any): Condition {
     return this.and(test('$eq', value))
   }
@@ -52,6 +60,27 @@ export class Condition {
   }
   exists(there: boolean = true): Condition {
     return this.and(test('$exists', there))
+  }
+  mod(divisor: number, remainder: number): Condition {
+    return this.and(command.mod(divisor, remainder))
+  }
+  all(values: any[]): Condition {
+    return this.and(test('$all', values))
+  }
+  size(length: number): Condition {
+    return this.and(test('$size', length))
+  }
+  elemMatch(condition: any): Condition {
+    return this.and(command.elemMatch(condition))
+  }
+  geoNear(near: any): Condition {
+    return this.and(command.geoNear(near))
+  }
+  geoWithin(within: any): Condition {
+    return this.and(command.geoWithin(within))
+  }
+  geoIntersects(other: any): Condition {
+    return this.and(command.geoIntersects(other))
   }
 }
 

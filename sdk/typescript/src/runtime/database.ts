@@ -343,7 +343,7 @@ interface Expected {
 
 /** Reads at once, keeps writes until `commit`. A document is read before it is written. */
 export class Transaction<A extends AppShape> {
-  private readonly operations: object[] = []
+  private operations: object[] = []
   private readonly expected = new Map<string, Expected>()
 
   constructor(
@@ -372,6 +372,11 @@ export class Transaction<A extends AppShape> {
   /** Ends the transaction without writing. */
   rollback(reason: unknown = new BaasError('ABORTED', 'The transaction was rolled back.')): never {
     throw reason
+  }
+
+  /** Forgets what was to be written. */
+  discard(): void {
+    this.operations = []
   }
 
   /** Called by `runTransaction`. */
