@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import isfinite, pi
+from math import inf, pi
 from typing import Any, Final
 
 from baas.errors import invalid
@@ -80,9 +80,10 @@ def _shape(raw: object, where: str) -> Shape:
 
 
 def _distance(raw: object, where: str) -> float:
-    if type(raw) not in (int, float) or not isfinite(raw) or raw < 0:  # type: ignore[arg-type, operator]
+    if type(raw) not in (int, float) or not 0 <= raw < inf:  # type: ignore[operator]
         raise invalid(where, "must be a number of metres from 0 on")
-    return min(float(raw), _FARTHEST)  # type: ignore[arg-type]
+    # The lesser one first: an integer may be too large for a float.
+    return float(min(raw, _FARTHEST))  # type: ignore[call-overload]
 
 
 def _cap(raw: object, where: str) -> InCap:
