@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from baas.ruletests import run_tests
 from baas.functions.rules import load_function_rules
 from baas.rules.coverage import Coverage
 from baas.rules.load import load_rules
 from baas.rules.testing import find_tests
+from baas.ruletests import run_tests
 
 RULES = Path(__file__).parents[2] / "rules"
 CHAT = Path(__file__).parent / "chat"

@@ -40,7 +40,8 @@ def test_the_limits_are_the_real_ones() -> None:
         f"{default.document_depth} (`document_depth`)",
         f"{limits.MAX_PATH_DEPTH}, fixed",
         f"{limits.MAX_PATTERN_LENGTH} characters, fixed",
-        f"{limits.MAX_SEARCH_LENGTH} characters, {limits.MAX_SEARCH_TERMS} words and phrases, fixed",
+        f"{limits.MAX_SEARCH_LENGTH} characters, {limits.MAX_SEARCH_TERMS} words and phrases,"
+        " fixed",
         f"{limits.MAX_GEO_POSITIONS} in a filter, {MAX_POSITIONS:,} in a document, fixed",
         f"{EARTH_RADIUS:,.0f} m",
         f"{limits.MAX_SORT_KEYS} and {limits.MAX_PROJECTION_PATHS}, fixed",

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from baas.ruletests import run_tests
 from baas.rules.coverage import Coverage
 from baas.rules.load import load_rules
 from baas.rules.testing import find_tests
 from baas.rules.vocabulary import AUTH_MEMBERS, FUNCTION_ARGUMENTS, REQUEST_MEMBERS
+from baas.ruletests import run_tests
 
 PAGE = Path(__file__).parents[3] / "docs" / "rules.md"
 BLOCKS = re.findall(r"```yaml\n(.*?)```", PAGE.read_text("utf-8"), re.S)
