@@ -18,7 +18,7 @@ unexport PYTHONDONTWRITEBYTECODE
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
-run: $(VENV)/.run ## Install what is needed and start the gateway with the sample app
+run: $(VENV)/.run ## Install what is needed and start the sample app (ARGS="--port 9000" for another port)
 	@$(BIN)/baas serve $(ARGS)
 
 test: $(VENV)/.test ## Install what the tests need and run all of them
