@@ -22,9 +22,12 @@ from baas.query.near import default_sort, with_text_index
 from baas.query.parse import parse_filter
 from baas.schema.model import CollectionSpec, IndexKey, IndexSpec
 from baas.schema.values import Document, encode
+from baas.settings import DatabaseSettings
 
 _BATCH: Final = 1000
 _PAGE: Final = 21
+#: Seconds; a gateway would give up reading through a collection on a busy machine.
+_PATIENCE: Final = 120
 _TEXT: Final = (("title",), ("text",))
 _INDEXES: Final = (
     IndexSpec(name="words", keys=tuple(map(IndexKey, _TEXT)), kind="text"),
@@ -96,7 +99,7 @@ async def _measure(store: SqliteStore, collection: str, filter: Filter, repeats:
 
 
 async def _main(documents: int, repeats: int) -> None:
-    store = SqliteStore.memory()
+    store = SqliteStore.memory(DatabaseSettings(read_timeout=_PATIENCE))
     await store.open()
     await store.declare({"indexed": CollectionSpec(name="indexed", indexes=_INDEXES)})
     for collection in ("bare", "indexed"):

@@ -26,6 +26,7 @@ Ring: TypeAlias = tuple[Vector, ...]
 
 #: Positions of one geometry of a document; one with more is in no place, and never found.
 MAX_POSITIONS: Final = 10_000
+_NUMBERS: Final = (int, float)
 #: Every vertex of a polygon is nearer to their middle than a quarter of the globe, by about 0.06
 #: degrees: so near to it the projection goes to infinity.
 _LEAST_COSINE: Final = 1e-3
@@ -78,10 +79,15 @@ def point_of(value: Any) -> Vector | None:
     """The place of a GeoJSON point, which most geometries are; None for anything else."""
     if type(value) is not dict or value.get("type") != "Point":
         return None
-    if geometry_fault(value) is not None:
+    position: Any = value.get("coordinates")
+    if type(position) is not list or len(position) != 2:  # with an altitude, or none at all
+        return None if geometry_fault(value) else sphere.vector(position[0], position[1])
+    longitude, latitude = position
+    if type(longitude) not in _NUMBERS or type(latitude) not in _NUMBERS:
         return None
-    position = value["coordinates"]
-    return sphere.vector(position[0], position[1])
+    if not (-180 <= longitude <= 180 and -90 <= latitude <= 90):
+        return None
+    return sphere.vector(longitude, latitude)
 
 
 def read_shape(value: Any, most: int = MAX_POSITIONS) -> Shape:

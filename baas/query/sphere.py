@@ -55,8 +55,10 @@ def mean(points: Iterable[Vector]) -> Vector | None:
 
 def angle(a: Vector, b: Vector) -> float:
     """How far apart two points are, exact for near ones and opposite ones too."""
-    x, y, z = cross(a, b)
-    return atan2(hypot(x, y, z), dot(a, b))
+    ax, ay, az = a
+    bx, by, bz = b
+    off = hypot(ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx)
+    return atan2(off, ax * bx + ay * by + az * bz)
 
 
 def angle_to_arc(p: Vector, a: Vector, b: Vector) -> float:

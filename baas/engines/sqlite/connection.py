@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -106,22 +105,21 @@ class Database:
         self.raw.close()
 
     def _match(self, predicate: Any, text: str) -> bool | None:
-        with self._watched():
+        WATCH.lacks = self._lacks
+        try:
             verdict: bool | None = predicate(decode(text), self.lookup)
+        except OutOfTime:
+            raise apsw.InterruptError("a search takes too long for this budget") from None
+        finally:
+            WATCH.lacks = None
         return verdict
 
     def _distance(self, text: str, key: Any) -> Any:
-        with self._watched():
-            return distance(text, key)
-
-    @contextmanager
-    def _watched(self) -> Iterator[None]:
-        """Work that cannot be interrupted asks how much time there is."""
         WATCH.lacks = self._lacks
         try:
-            yield
+            return distance(text, key)
         except OutOfTime:
-            raise apsw.InterruptError("a search takes too long for this budget") from None
+            raise apsw.InterruptError("a distance takes too long for this budget") from None
         finally:
             WATCH.lacks = None
 
