@@ -5,12 +5,20 @@ An index over a hidden field is a way to read it: so its fields are judged as th
 
 from __future__ import annotations
 
+import asyncio
+import time
 from typing import Any
 
 import pytest
 
+from baas.engines.sqlite.store import SqliteStore
 from baas.errors import Code
+from baas.ports.documents import Find, resolve
+from baas.query.parse import parse_filter
+from baas.settings import DatabaseSettings
 from tests.support.database import ANN, BOB, NOBODY, SERVER, Bench, app, refused
+from tests.support.stores import put
+from tests.support.strategies import LIMITS
 
 BOX = """
 indexes:
@@ -229,3 +237,26 @@ async def test_a_missing_index_is_told_to_those_who_may_read(bench: Bench) -> No
             with refused(Code.PERMISSION_DENIED) as caught:
                 await bench.do(BOB, verb, collection, **body)
             assert "index" not in str(caught.problem)
+
+
+def test_the_most_jagged_lines_end_at_the_time_limit() -> None:
+    """A quarter of a minute for one document, were nobody to look at the clock: all edges are long,
+    near to all edges of the other line, and none meets another."""
+    across = [[-40 + 80 * n / 500, 40 if n % 2 else -40] for n in range(500)]
+    along = [[40 if n % 2 else -40, 41 + 4 * n / 9000] for n in range(9000)]
+    condition = {"$geoIntersects": {"$geometry": {"type": "LineString", "coordinates": across}}}
+    filter = parse_filter({"at": condition}, LIMITS, now_ms=0)
+
+    async def scenario() -> None:
+        store = SqliteStore.memory(DatabaseSettings(read_timeout=0.2))
+        await store.open()
+        try:
+            await put(store, "c", {"_id": "1", "at": {"type": "LineString", "coordinates": along}})
+            began = time.monotonic()
+            with refused(Code.QUERY_TIMEOUT):
+                await resolve(store.find(Find(collection="c", filter=filter)))
+            assert time.monotonic() - began < 5
+        finally:
+            await store.close()
+
+    asyncio.run(scenario())
