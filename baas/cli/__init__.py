@@ -21,7 +21,7 @@ VERBS: Final[dict[str, str]] = {
     "serve": "Run the app of the current folder.",
     "rules": "Check, test, explain and import rule files.",
     "user": "Create users and give them roles.",
-    "admin": "Make admin keys and rotate signing keys.",
+    "admin": "Make accounts at the panel and admin keys, rotate signing keys.",
     "fn": "Call, watch and release functions.",
     "sdk": "Make typed clients of the app.",
     "manifest": "Print the shapes of collections, functions and paths as JSON.",
