@@ -339,7 +339,7 @@ class App:
             await self.follower.start()
             await self.channels.start()
             await self.realtime.start()
-            if self.settings.server.workers > 1:
+            if self.settings.server.workers > 1 or self.settings.database.engine == "mongo":
                 self.rates.start()
         except BaseException:
             await self.stop()

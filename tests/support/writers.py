@@ -248,10 +248,11 @@ class Load:
     def tallies(self) -> int:
         return sum(writer.documents[writer.tally]["n"] for writer in self.writers)
 
-    def start(self, gateway: Gateway) -> None:
+    def start(self, *gateways: Gateway) -> None:
+        """Each writer at one of the gateways, in turn."""
         self.halt.clear()
-        for writer in self.writers:
-            writer.connect(gateway.url, self.token)
+        for number, writer in enumerate(self.writers):
+            writer.connect(gateways[number % len(gateways)].url, self.token)
         self._threads = [
             threading.Thread(target=writer.run, args=(self._tell, self.halt))
             for writer in self.writers
