@@ -1,0 +1,7 @@
+const { attempt, signedIn } = require('./lib/board')
+
+App({
+  onLaunch() {
+    attempt(signedIn)
+  },
+})
