@@ -10,8 +10,15 @@ const routes: RouteRecordRaw[] = [
     props: true,
     meta: { open: true },
   },
+  { path: '/', name: 'home', component: () => import('./pages/Home.vue') },
   { path: '/data/:collection?', name: 'data', component: () => import('./pages/Data.vue'), props: true },
-  { path: '/', name: 'home', redirect: '/data' },
+  { path: '/rules/:file?', name: 'rules', component: () => import('./pages/Rules.vue'), props: true },
+  { path: '/functions/:name?', name: 'functions', component: () => import('./pages/Functions.vue'), props: true },
+  { path: '/files', name: 'files', component: () => import('./pages/Files.vue') },
+  { path: '/users/:uid?', name: 'users', component: () => import('./pages/Users.vue'), props: true },
+  { path: '/push', name: 'push', component: () => import('./pages/Push.vue') },
+  { path: '/settings/:tab?', name: 'settings', component: () => import('./pages/Settings.vue'), props: true },
+  { path: '/audit', name: 'audit', component: () => import('./pages/Audit.vue') },
   { path: '/:rest(.*)*', redirect: '/' },
 ]
 
