@@ -57,15 +57,19 @@ class JobMachine(RuleBasedStateMachine):
         self.loop = asyncio.new_event_loop()
         self.folder = TemporaryDirectory()
         self.clock = ManualClock()
-        normal = DatabaseSettings(durability="normal")
-        path = Path(self.folder.name)
-        self.stores = [
-            SqliteStore(path, normal, self.clock),
-            SqliteStore(path, normal, self.clock, shared=True),
-        ]
+        self.stores = self.make_stores()
         for store in self.stores:
             self.run(store.open())
         self.model: dict[str, Known] = {}
+
+    def make_stores(self) -> list[Any]:
+        """Two gateways' views of the same data."""
+        normal = DatabaseSettings(durability="normal")
+        path = Path(self.folder.name)
+        return [
+            SqliteStore(path, normal, self.clock),
+            SqliteStore(path, normal, self.clock, shared=True),
+        ]
 
     def run(self, awaitable: Any) -> Any:
         return self.loop.run_until_complete(awaitable)

@@ -50,12 +50,15 @@ class StoreMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.loop = asyncio.new_event_loop()
-        self.store = SqliteStore.memory()
+        self.store = self.make_store()
         self.loop.run_until_complete(self.store.open())
         self.model: dict[str, Document] = {}
         self.indexes: tuple[IndexSpec, ...] = ()
         self.head = self.run(resolve(self.store.feed.head()))
         self.shadow: dict[str, bytes] = {}
+
+    def make_store(self) -> Any:
+        return SqliteStore.memory()
 
     def teardown(self) -> None:
         self.run(self.store.close())
