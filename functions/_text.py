@@ -18,11 +18,18 @@ def paragraphs(text: str) -> str:
 
 
 STYLE = """
-:root { color-scheme: light dark; --line: #8885; --accent: #0b7a5b }
-@media (prefers-color-scheme: dark) { :root { --accent: #4cc79f } }
-body { max-width: 40rem; margin: 0 auto; padding: 1rem; font: 16px/1.5 system-ui, sans-serif }
-h1 { font-size: 1.4rem } h1, p { overflow-wrap: anywhere } p { white-space: pre-line }
-textarea { width: 100%; min-height: 8rem; padding: .5rem; font: inherit; box-sizing: border-box }
+:root { color-scheme: light dark }
+:root { --paper: #f5f2ec; --ink: #22201c; --line: #e6e0d4; --accent: #c33d22 }
+@media (prefers-color-scheme: dark) {
+  :root { --paper: #171513; --ink: #efe9df; --line: #35302a; --accent: #ff8a66 }
+}
+body { max-width: 40rem; margin: 0 auto; padding: 1rem }
+body { background: var(--paper); color: var(--ink) }
+body, textarea { font: 16px/1.55 system-ui, sans-serif }
+h1 { font: 600 1.6rem/1.3 ui-serif, Georgia, serif }
+h1, p { overflow-wrap: anywhere } p { white-space: pre-line }
+textarea { width: 100%; min-height: 8rem; padding: .5rem; box-sizing: border-box; color: inherit }
+textarea { background: none; border: 1px solid var(--line); border-radius: .5rem }
 footer { border-top: 1px solid var(--line); padding-top: .5rem } a { color: var(--accent) }
 """
 

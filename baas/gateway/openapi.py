@@ -217,7 +217,7 @@ def openapi_config(
     return OpenAPIConfig(
         title=name,
         version=__version__,
-        description="What clients of this app can call, held by its rule files, and its operators.",
+        description="What clients and operators of this app can call.",
         path="/openapi.json",
         components=Components(security_schemes=schemes),
         render_plugins=[DescriptionPlugin(routes, release)],

@@ -104,6 +104,7 @@ function createCard({ _id, _openid }) {
   const slot = h('span.slot')
   const who = h('b')
   const when = h('time.soft')
+  const link = h('a', when) // to the post's own page, a function's: functions/pages.py
   const title = h('h3')
   const text = h('p.text')
   const pictures = h('div.pictures')
@@ -113,7 +114,7 @@ function createCard({ _id, _openid }) {
   const open = h('button.plain', { title: say('Comments'), ariaExpanded: 'false' }, icon('talk'), say('Comments'), said)
   const remove = _openid === me()?.uid && h('button.plain', { title: say('Delete'), ariaLabel: say('Delete') }, icon('bin'))
   const foot = h('footer', heart, open, h('span.grow'), remove)
-  const element = h('article.card', h('header', slot, h('div', who, when)), title, text, pictures, foot)
+  const element = h('article.card', h('header', slot, h('div', who, link)), title, text, pictures, foot)
   let post = null
   let talk = null
 
@@ -158,6 +159,7 @@ function createCard({ _id, _openid }) {
       post = next
       title.textContent = post.title
       text.textContent = post.text
+      link.href = `http/posts/${encodeURIComponent(post.slug)}`
       when.textContent = ago(post._createTime)
       when.title = post._createTime.toLocaleString()
       count.textContent = post.likes || ''
