@@ -15,7 +15,7 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from baas.query import shapes, sphere
-from baas.query.patterns import WATCH, OutOfTime
+from baas.query.patterns import ask_clock
 from baas.query.shapes import Arc, Polygon, Shape, Spot, covers, edges, point_of, shape_of
 from baas.query.sphere import EPSILON, Box, Vector, angle, angle_to_arc
 
@@ -122,7 +122,7 @@ def _line_in(line: tuple[Vector, ...], polygon: Polygon) -> bool:
     rings = [(c, d) for ring in polygon.flat for c, d in pairwise(ring)]
     flat = [shapes.project(polygon, point) for point in line]
     for a, b in pairwise(flat):
-        _ask_clock(len(rings))
+        ask_clock(len(rings) * _SECONDS_PER_PAIR)
         if not _edge_in(a, b, rings, polygon):
             return False
     return True
@@ -261,17 +261,11 @@ def _edges_near(shape: Shape, box: Box) -> list[tuple[Arc, Box]]:
 
 def _edges_meet(one: list[tuple[Arc, Box]], other: list[tuple[Arc, Box]]) -> bool:
     for (a, b), box in one:
-        _ask_clock(len(other))
+        ask_clock(len(other) * _SECONDS_PER_PAIR)
         for (c, d), near in other:
             if sphere.overlap(box, near) and sphere.arcs_meet(a, b, c, d):
                 return True
     return False
-
-
-def _ask_clock(pairs: int) -> None:
-    """OutOfTime where whoever runs the query has no time left for as many comparisons."""
-    if WATCH.lacks is not None and WATCH.lacks(pairs * _SECONDS_PER_PAIR):
-        raise OutOfTime
 
 
 _HOLDS: Final[dict[type, Callable[[Any, Any], bool]]] = {

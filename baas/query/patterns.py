@@ -47,6 +47,12 @@ class Watch(threading.local):
 WATCH: Final = Watch()
 
 
+def ask_clock(seconds: float) -> None:
+    """OutOfTime where whoever runs the query has no time left for work of so many seconds."""
+    if WATCH.lacks is not None and WATCH.lacks(seconds):
+        raise OutOfTime
+
+
 @contextmanager
 def briefly(seconds: float) -> Iterator[None]:
     """In here OutOfTime is raised rather than that long work is begun beyond `seconds`. For those

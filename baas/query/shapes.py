@@ -17,6 +17,7 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from baas.query import sphere
+from baas.query.patterns import ask_clock
 from baas.query.sphere import EPSILON, Box, Vector, angle, angle_to_arc, cross, dot
 from baas.schema.geojson import geometry_fault
 
@@ -69,6 +70,7 @@ def shape_of(value: Any) -> Shape | None:
         return None
     if (point := point_of(value)) is not None:
         return Shape(points=(point,))
+    ask_clock(0.0)  # it may have thousands of positions, and so may the next document's
     try:
         return read_shape(value)
     except NoShape:

@@ -20,7 +20,7 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Final
 
-from baas.query.patterns import WATCH, OutOfTime
+from baas.query.patterns import ask_clock
 
 #: Scripts without spaces between words, and Hangul, where endings cling to words.
 _UNSPACED: Final = (
@@ -69,8 +69,8 @@ def normal_form(text: str) -> str:
     """The units with a space around each; empty for a text without any. Many searches are asked of
     the document that has just changed, so the last ones are kept. OutOfTime for a long text where
     whoever runs the query has no time left."""
-    if len(text) > _LONG and WATCH.lacks is not None and WATCH.lacks(len(text) * _SECONDS):
-        raise OutOfTime
+    if len(text) > _LONG:
+        ask_clock(len(text) * _SECONDS)
     found = units(text)
     return f" {' '.join(found)} " if found else ""
 

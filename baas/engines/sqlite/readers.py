@@ -29,7 +29,7 @@ from baas.engines.sqlite.connection import (
     too_much,
     unavailable,
 )
-from baas.engines.sqlite.nearby import table_of
+from baas.engines.sqlite.nearby import is_search, table_of
 from baas.engines.sqlite.nearest import circles
 from baas.errors import Code, Problem
 from baas.ports.documents import Find, MaybeAwaitable, resolve
@@ -254,7 +254,7 @@ class Readers(Reads):
         database.allow(0)
         rows = database.raw.execute("EXPLAIN QUERY PLAN " + sql, params).fetchall()
         details = tuple(str(row[3]) for row in rows)
-        plan = Plan(_is_cheap(details), details)
+        plan = Plan(_is_cheap(details) and not is_search(sql), details)
         info.remember(sql, plan)
         return plan
 

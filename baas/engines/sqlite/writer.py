@@ -26,6 +26,7 @@ from baas.engines.sqlite.checkpointer import Checkpointer
 from baas.engines.sqlite.commits import CommitThread
 from baas.engines.sqlite.connection import Database, unavailable
 from baas.engines.sqlite.lock import FileLock
+from baas.engines.sqlite.nearby import is_search
 from baas.engines.sqlite.readers import timed_out
 from baas.engines.sqlite.steps import Pending, Transaction
 from baas.errors import Problem
@@ -296,6 +297,9 @@ class Writer:
                 if pending is None:
                     self._state = State.WAITING
                     self._loop.call_soon(self._continue, job, batch, None)
+                    return
+                if is_search(pending[0]):
+                    self._read_in_thread(job, batch, pending)
                     return
                 try:
                     rows = self._read(pending, self._budget)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import isawaitable
 from pathlib import Path
 from typing import Any
 
@@ -161,6 +162,19 @@ async def test_indexes_serve(store) -> None:
         assert any(line.startswith(f"SCAN {name} VIRTUAL TABLE") for line in plan), plan
         assert "SCAN p" not in plan
         assert not any(line.startswith("SCAN p ") for line in plan), plan
+
+
+async def test_a_search_keeps_no_other_request_waiting(store) -> None:
+    await store.declare(declared("p", WORDS, PLACES))
+    await put(store, "p", {"_id": "a", "title": "茶", "at": point(1)})
+    for answer in (
+        store.find(Find(collection="p", filter=search("茶"), limit=5)),
+        store.count("p", search("茶")),
+    ):
+        assert isawaitable(answer)
+        assert await answer
+    region = parsed({"at": {"$geoWithin": {"$box": [[0, -1], [2, 1]]}}})
+    assert isinstance(store.find(Find(collection="p", filter=region, limit=5)), list)
 
 
 async def test_the_nearest_are_found_however_far(store) -> None:
