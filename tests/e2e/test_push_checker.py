@@ -1,0 +1,26 @@
+"""The checker of push, for a short while; `python -m scripts.check_push` runs it for longer."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+from random import randrange
+
+from tests.support.checker.run import Plan, check
+from tests.support.checker.targets import Own
+
+SEED = int(os.environ.get("BAAS_TEST_PUSH_SEED", randrange(10**6)))
+
+
+def test_nothing_is_lost_repeated_or_out_of_order(tmp_path: Path) -> None:
+    print("seed", SEED)
+    target = Own(tmp_path, workers=2)
+    try:
+        plan = Plan(seed=SEED, seconds=1, round_seconds=3)
+        summary = asyncio.run(check(target, plan))
+    finally:
+        target.close()
+    print(summary)
+    assert summary.rounds == 1
+    assert summary.writes > 10
