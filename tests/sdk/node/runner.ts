@@ -14,6 +14,8 @@ export interface Hooks {
 }
 
 const PATIENCE = 20_000
+/** They look at `expect` by themselves. */
+const WAITING = ['watch', 'watched', 'heard', 'here']
 
 export async function run(cloud: Cloud, scenario: any, hooks: Hooks): Promise<number> {
   const saved: Saved = { run: 'r' + Math.random().toString(36).slice(2, 10) }
@@ -41,7 +43,7 @@ async function take(cloud: Cloud, raw: any, saved: Saved, hooks: Hooks): Promise
   }
   if (step.fails !== undefined) throw new Error(`it did not fail: ${JSON.stringify(answer)}`)
   if (step.save) saved[step.save] = answer
-  if (step.expect !== undefined && step.do !== 'watch' && step.do !== 'watched') {
+  if (step.expect !== undefined && !WAITING.includes(step.do)) {
     check(answer, step.expect, 'answer')
   }
   if (step.exactly !== undefined) same(answer, step.exactly)
@@ -115,6 +117,21 @@ const CALLS: Record<string, (cloud: Cloud, step: any, saved: Saved, hooks: Hooks
     }),
   watched: (_cloud, step, saved) => eventually(() => check(saved[step.of].docs, step.expect, 'result')),
   unwatch: (_cloud, step, saved) => saved[step.of].watcher.close(),
+
+  join: async (cloud, step) => {
+    const room: any = { channel: cloud.channel(step.channel), heard: [], here: [] }
+    await room.channel.join({
+      onMessage: (message: any) => room.heard.push(message),
+      onPresence: (entries: any) => void (room.here = entries),
+      presence: step.presence,
+    })
+    return room
+  },
+  publish: (_cloud, step, saved) => saved[step.of].channel.publish(step.event, value(step.data)),
+  heard: (_cloud, step, saved) => eventually(() => check(saved[step.of].heard, step.expect, 'heard')),
+  setPresence: (_cloud, step, saved) => saved[step.of].channel.setPresence(step.state),
+  here: (_cloud, step, saved) => eventually(() => check(saved[step.of].here, step.expect, 'here')),
+  leave: (_cloud, step, saved) => saved[step.of].channel.leave(),
   cut: (_cloud, _step, _saved, hooks) => hooks.cut(),
 }
 

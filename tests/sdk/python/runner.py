@@ -23,6 +23,9 @@ _NAME: Final = re.compile(r"\$(\w+)(?:\.(\w+))?")
 #: Steps by the names of the scenario, where the face calls them otherwise.
 _NAMES: Final = {"in": "in_", "and": "and_", "or": "or_", "not": "not_"}
 
+#: They look at `expect` by themselves.
+_WAITING: Final = ("watch", "watched", "heard", "here")
+
 
 async def run(cloud: Any, steps: list[Any], cut: Callable[[], None]) -> int:
     """How many steps there were. AssertionError names the one that went otherwise."""
@@ -41,6 +44,7 @@ class Play:
         self.cut = cut
         self.saved: dict[str, Any] = {"run": f"r{secrets.token_hex(4)}"}
         self.live: dict[str, Live] = {}
+        self.rooms: dict[str, Room] = {}
 
     async def take(self, raw: Any) -> None:
         step = self._filled(raw)
@@ -53,7 +57,7 @@ class Play:
         assert "fails" not in step, f"it did not fail: {answer}"
         if "save" in step:
             self.saved[step["save"]] = answer
-        if "expect" in step and step["do"] not in ("watch", "watched"):
+        if "expect" in step and step["do"] not in _WAITING:
             check(answer, step["expect"], "answer")
         if "exactly" in step:
             assert answer == step["exactly"], answer
@@ -195,6 +199,35 @@ class Play:
     async def do_unwatch(self, step: Any) -> None:
         await _later(self.live[step["of"]].watch.close())
 
+    # -- channels
+
+    async def do_join(self, step: Any) -> None:
+        channel = await _later(self.cloud.channel(step["channel"]))
+        room = self.rooms[step.get("save", "")] = Room(channel)
+        await _later(
+            channel.join(room.heard.append, on_presence=room.present, presence=step.get("presence"))
+        )
+
+    def do_publish(self, step: Any) -> Any:
+        return self.rooms[step["of"]].channel.publish(step["event"], value(step["data"]))
+
+    async def do_heard(self, step: Any) -> None:
+        room = self.rooms[step["of"]]
+        await eventually(lambda: _fits(room.said(), step["expect"]))
+        check(room.said(), step["expect"], "heard")
+
+    def do_set_presence(self, step: Any) -> Any:
+        return self.rooms[step["of"]].channel.set_presence(step["state"])
+
+    async def do_here(self, step: Any) -> None:
+        room = self.rooms[step["of"]]
+        await eventually(lambda: _fits(wire(room.here), step["expect"]))
+        check(wire(room.here), step["expect"], "here")
+        assert room.here == room.channel.here
+
+    def do_leave(self, step: Any) -> Any:
+        return self.rooms[step["of"]].channel.leave()
+
     def do_cut(self, step: Any) -> None:
         self.cut()
 
@@ -253,6 +286,21 @@ class Live:
         if self._known != {doc["_id"] for doc in snapshot.docs}:
             self.faults.append(f"{self._known} is not {snapshot.docs}")
         self.docs = [wire(doc) for doc in snapshot.docs]
+
+
+class Room:
+    """A channel, what was heard in it and who is there."""
+
+    def __init__(self, channel: Any) -> None:
+        self.channel = channel
+        self.heard: list[Any] = []
+        self.here: Any = ()
+
+    def present(self, entries: Any) -> None:
+        self.here = entries
+
+    def said(self) -> Any:
+        return [{"from": one.sender, **wire(one)} for one in list(self.heard)]
 
 
 async def _later(found: Any) -> Any:

@@ -260,9 +260,11 @@ class Realtime:
 
     async def _by_poll(self) -> None:
         """One poll, broken off where something changes meanwhile."""
+        # What was opened just now wants its answer, be it news to the server or not.
+        wait = 0 if self._changed.is_set() else _POLL_WAIT
         self._changed.clear()
         openings = [entry.opening() for entry in self._entries.values()]
-        polling = asyncio.create_task(self._poll(openings, _POLL_WAIT))
+        polling = asyncio.create_task(self._poll(openings, wait))
         changing = asyncio.create_task(self._changed.wait())
         try:
             await asyncio.wait({polling, changing}, return_when=asyncio.FIRST_COMPLETED)

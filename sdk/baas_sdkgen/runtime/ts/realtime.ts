@@ -122,6 +122,8 @@ export class Realtime {
   private timers: any[] = []
   private retry: any = null
   private poll: Abort | null = null
+  /** Something was opened since the last poll: what is no news to the server is one to the app. */
+  private fresh = false
   private heard = 0
   private frames = 0
 
@@ -326,6 +328,7 @@ export class Realtime {
 
   /** Begins to poll, or lets a poll that waits take note of what has changed. */
   private pollAgain(): void {
+    this.fresh = true
     if (this.poll !== null) this.poll.abort()
     else if (this.transport === 'poll' && this.entries.size > 0) void this.pollOn()
   }
@@ -336,7 +339,9 @@ export class Realtime {
       this.poll = abort
       try {
         const openings = Array.from(this.entries.values()).map((entry) => entry.opening())
-        const frames = await this.pollOnce(openings, POLL_WAIT, abort)
+        const wait = this.fresh ? 0 : POLL_WAIT
+        this.fresh = false
+        const frames = await this.pollOnce(openings, wait, abort)
         if (!abort.aborted) frames.forEach((frame) => this.take(frame))
         this.tries = 0
       } catch (fault) {
