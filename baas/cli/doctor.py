@@ -67,6 +67,8 @@ def examine(folder: Path, data: Path | None) -> Iterator[Finding]:
         lambda: _files(place, settings),
         lambda: _port(settings, in_use=_in_use(place)),
     )
+    if settings.database.engine == "mongo":
+        checks = (lambda: _mongo(settings), *checks)
     for check in checks:
         try:
             yield check()
@@ -85,6 +87,16 @@ def _sqlite() -> Finding:
     return Finding(
         "ok", f"SQLite {apsw.sqlite_lib_version()}, bundled (apsw {apsw.apsw_version()})"
     )
+
+
+def _mongo(settings: Settings) -> Finding:
+    """The server is asked who it is; nothing is written to it."""
+    import asyncio
+
+    from baas.engines.mongo.setup import describe
+
+    text = asyncio.run(describe(settings.database))
+    return Finding("ok", f"documents: {text}, database {settings.database.mongo_database}")
 
 
 def _rules(folder: Path, settings: Settings) -> Finding:
@@ -138,6 +150,9 @@ def _secret(place: Path, settings: Settings) -> Finding:
     if settings.server.secret:
         check_strength(settings.server.secret, "server.secret")
         return Finding("ok", "secret: from the settings")
+    if settings.database.engine == "mongo":
+        text = "secret: with the engine mongo every gateway needs the same one: set server.secret"
+        return Finding("fault", text)
     path = place / FILE_NAME
     if not path.exists():
         return Finding("ok", "secret: will be made at the first start")
@@ -160,6 +175,9 @@ def _files(place: Path, settings: Settings) -> Finding:
             await blobs.close()
 
     storage = settings.storage
+    if storage.engine == "local" and settings.database.engine == "mongo":
+        text = "files: below the data folder, where no other gateway sees them: storage.engine s3"
+        return Finding("note", text)
     if storage.engine == "local":
         return Finding("ok", "files: below the data folder")
     asyncio.run(reach())

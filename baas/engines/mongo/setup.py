@@ -18,6 +18,7 @@ from baas.engines.mongo.names import (
 )
 from baas.errors import ConfigurationError
 from baas.ids import new_id
+from baas.settings import DatabaseSettings
 
 #: The wire version of MongoDB 5.0, the first with reads of one moment outside of transactions.
 LEAST_WIRE_VERSION: Final = 13
@@ -55,6 +56,33 @@ async def check_server(driver: Driver) -> None:
         await driver.find_one(META, {"_id": DOCUMENTS_TURN})
     except PyMongoError as error:
         raise ConfigurationError(_unreachable(error)) from None
+
+
+async def describe(settings: DatabaseSettings) -> str:
+    """What server the settings name. ConfigurationError where it will not do."""
+    driver = connect(settings)
+    try:
+        await check_server(driver)
+        hello, build = await driver.admin("hello"), await driver.admin("buildInfo")
+    finally:
+        driver.close()
+    members = len(hello.get("hosts", ()))
+    return f"MongoDB {build['version']}, replica set {hello['setName']} of {members}"
+
+
+def connect(settings: DatabaseSettings) -> Driver:
+    """The driver for these settings; ConfigurationError for an address that is none."""
+    if not settings.mongo_url:
+        raise ConfigurationError("database.mongo_url is needed for the engine mongo")
+    try:
+        return Driver(
+            settings.mongo_url,
+            settings.mongo_database,
+            settings.mongo_timeout,
+            journal=settings.durability == "full",
+        )
+    except ValueError as error:
+        raise ConfigurationError(f"database.mongo_url: {error}") from None
 
 
 def _unreachable(error: PyMongoError) -> str:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from baas.clock import Clock, SystemClock
 from baas.engines.mongo import snapshots
 from baas.engines.mongo.catalogue import Catalogue, load
-from baas.engines.mongo.driver import Driver, unavailable
+from baas.engines.mongo.driver import unavailable
 from baas.engines.mongo.explain import explain
 from baas.engines.mongo.faults import telling
 from baas.engines.mongo.feed import MongoFeed
@@ -21,10 +21,9 @@ from baas.engines.mongo.maintenance import Maintenance
 from baas.engines.mongo.names import DOCUMENTS_TURN, META
 from baas.engines.mongo.presence import Presence
 from baas.engines.mongo.reads import Reads
-from baas.engines.mongo.setup import check_server, prepare
+from baas.engines.mongo.setup import check_server, connect, prepare
 from baas.engines.mongo.steps import ParallelArrays
 from baas.engines.mongo.writer import Writer
-from baas.errors import ConfigurationError
 from baas.ports.documents import BatchResult, Find, Once, Snapshot, Step, WriteInfo
 from baas.query.ast import ALWAYS, BY_ID, Filter
 from baas.schema.model import CollectionSpec
@@ -60,15 +59,7 @@ class MongoStore:
 
     async def _open_parts(self) -> None:
         settings = self.settings
-        if not settings.mongo_url:
-            raise ConfigurationError("database.mongo_url is needed for the engine mongo")
-        journal = settings.durability == "full"
-        try:
-            self._driver = Driver(
-                settings.mongo_url, settings.mongo_database, settings.mongo_timeout, journal=journal
-            )
-        except ValueError as error:
-            raise ConfigurationError(f"database.mongo_url: {error}") from None
+        self._driver = connect(settings)
         self._closers.callback(self._driver.close)
         await check_server(self._driver)
         row = await prepare(self._driver, self.clock)

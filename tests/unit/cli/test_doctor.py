@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from baas.cli import main
 from baas.engines.sqlite.lock import own_folder
 from baas.secret import FILE_NAME
+from tests.support import mongo
 from tests.support.s3 import Server
 
 
@@ -96,3 +97,23 @@ def test_an_s3_store_is_asked_for_its_bucket(
     assert code == 1
     assert "fault  storage.s3_bucket: there is no bucket of this name" in output
     assert s3_server.secret_key not in output
+
+
+def test_a_mongo_server_is_asked_who_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BAAS_DATABASE__ENGINE", "mongo")
+    monkeypatch.setenv("BAAS_DATABASE__MONGO_URL", mongo.server_url())
+    code, output = doctor()
+    assert code == 1
+    assert re.search(r"ok +documents: MongoDB [0-9.]+, replica set \w+ of \d", output)
+    assert "set server.secret" in output
+    assert re.search(r"note +files: .*storage.engine s3", output)
+
+
+def test_a_mongo_server_that_is_away_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BAAS_DATABASE__ENGINE", "mongo")
+    monkeypatch.setenv("BAAS_DATABASE__MONGO_URL", "mongodb://u:p4ss@127.0.0.1:9/?replicaSet=x")
+    monkeypatch.setenv("BAAS_DATABASE__MONGO_TIMEOUT", "0.2")
+    code, output = doctor()
+    assert code == 1
+    assert re.search(r"fault +no primary .* database.mongo_url", output)
+    assert "p4ss" not in output
