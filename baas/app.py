@@ -185,6 +185,8 @@ class App:
         self.images: Final = Variants(
             self.storage.reading, settings.storage, self.data_folder / IMAGES_FOLDER
         )
+        self.storage.parts.forgetting.append(self.images.forget)
+        self.storage.parts.sweeping.append(self.images.sweep)
         self.functions.files = Files(self.storage, settings.server.public_url)
         self.limits: Final = RateLimits(settings.limits, clock)
         self.rates: Final = SharedRates(self.limits.by_name, self.store, clock)

@@ -89,8 +89,8 @@ async def _variant(call: Call, found: Opened, spec: Spec, *, negotiated: bool) -
         (b"content-disposition", b"inline"),
         *_CONFINED,
     )
-    body = None if exchange.method == "HEAD" else made.data
-    return Answer(b"", 200, headers, stream=Stream(len(made.data), _whole(body), _NOTHING))
+    pieces = _pieces(None) if exchange.method == "HEAD" else made.pieces()
+    return Answer(b"", 200, headers, stream=Stream(made.size, pieces, _NOTHING))
 
 
 def _unchanged(exchange: Exchange, found: Opened, now_ms: int) -> Answer | None:
@@ -129,11 +129,6 @@ async def _pieces(reader: BlobReader | None) -> AsyncIterator[bytes]:
         return
     while piece := await reader.read():
         yield piece
-
-
-async def _whole(data: bytes | None) -> AsyncIterator[bytes]:
-    if data is not None:
-        yield data
 
 
 def _type_of(row: Document) -> Header:

@@ -153,7 +153,7 @@ class Committer:
         for blob in blobs:
             try:
                 if not await self.is_used(blob):
-                    await self._parts.blobs.delete(blob)
+                    await self._parts.drop(blob)
             except Exception as fault:
                 log.warning("a blob was not removed, the sweep will: %s", fault)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final, Protocol, TypeAlias
 
 import msgspec
@@ -21,6 +21,10 @@ from baas.storage.rows import FILES
 #: Makes the store's instruction for an Idempotency-Key out of how the answer is rendered; None
 #: where no key counts.
 OnceFor: TypeAlias = Callable[[Callable[[tuple[StepResult, ...]], bytes]], Once | None]
+
+
+#: Those of some blobs to which no row refers.
+Unused: TypeAlias = Callable[[list[str]], Awaitable[set[str]]]
 
 
 class KeySource(Protocol):
@@ -62,6 +66,16 @@ class Parts:
         self.limits: Final = settings.limits
         self.settings: Final = settings.storage
         self.app: Final = settings.app.name
+        #: Told of each blob that is gone: what was made of it goes too.
+        self.forgetting: Final[list[Callable[[str], Awaitable[None]]]] = []
+        #: Asked by the sweep to remove what they keep of blobs that are `Unused`.
+        self.sweeping: Final[list[Callable[[Unused], Awaitable[int]]]] = []
+
+    async def drop(self, blob: str) -> None:
+        """Deletes a blob to which no row refers."""
+        await self.blobs.delete(blob)
+        for forget in self.forgetting:
+            await forget(blob)
 
     def facts(self, caller: Caller) -> RequestFacts:
         return RequestFacts(time_ms=self.clock.now_ms(), ip=caller.ip)

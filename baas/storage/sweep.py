@@ -65,19 +65,24 @@ class Sweeper:
             if listed.modified_ms < before_ms and not await self._is_open(listed.key):
                 await blobs.abort(listed.key)
                 removed += 1
+        for sweep in self._parts.sweeping:
+            removed += await sweep(self._unused)
         if removed:
             log.info("%d left behind pieces of uploads were removed", removed)
         return removed
 
     async def _sweep_blobs(self, keys: list[str]) -> int:
+        orphans = await self._unused(keys)
+        for key in orphans:
+            await self._parts.drop(key)
+        return len(orphans)
+
+    async def _unused(self, keys: list[str]) -> set[str]:
         if not keys:
-            return 0
+            return set()
         used = Find(collection=FILES, filter=Field(("blob",), In(tuple(keys))))
         rows = await resolve(self._parts.store.find(used))
-        orphans = set(keys) - {decode(row)["blob"] for row in rows}
-        for key in orphans:
-            await self._parts.blobs.delete(key)
-        return len(orphans)
+        return set(keys) - {decode(row)["blob"] for row in rows}
 
     async def _is_open(self, upload: str) -> bool:
         return await resolve(self._parts.store.get(UPLOADS, upload)) is not None

@@ -24,6 +24,10 @@ _ROOT: Final = Path(__file__).resolve().parents[3]
 MAX_OUTPUT_BYTES: Final = 64 * 1024**2
 
 
+class Undecodable(Problem):
+    """No picture, or one beyond the limits, whatever is asked of it."""
+
+
 async def render(spec: Spec, source: Path, target: Path, settings: StorageSettings) -> None:
     """Writes the variant of `source` to `target`. UNSUPPORTED_MEDIA_TYPE for what is no picture,
     PAYLOAD_TOO_LARGE for one that cannot be decoded within the limits."""
@@ -36,11 +40,11 @@ async def render(spec: Spec, source: Path, target: Path, settings: StorageSettin
     )
     status = await _run(order, source, target, settings.image_seconds)
     if status == UNREADABLE:
-        raise Problem(
+        raise Undecodable(
             Code.UNSUPPORTED_MEDIA_TYPE, "The file is not a picture that variants can be made of."
         )
     if status == TOO_LARGE:
-        raise Problem(Code.PAYLOAD_TOO_LARGE, "The picture is too large for variants.")
+        raise Undecodable(Code.PAYLOAD_TOO_LARGE, "The picture is too large for variants.")
     if status != 0:
         log.warning("a worker for a variant ended with status %d", status)
         raise Problem(Code.PAYLOAD_TOO_LARGE, "The picture could not be decoded within the limits.")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from hashlib import blake2b
 from pathlib import Path
+from time import monotonic
 from typing import Final
 
 import msgspec
@@ -13,8 +15,9 @@ from baas.errors import Code, Problem
 from baas.ports.blobs import BlobReader
 from baas.schema.values import Document
 from baas.settings import StorageSettings
-from baas.storage.images.cache import VariantCache
-from baas.storage.images.process import render
+from baas.storage.images.cache import Kept, VariantCache
+from baas.storage.images.process import Undecodable, render
+from baas.storage.images.refusals import Refusals
 from baas.storage.images.spec import Spec
 from baas.storage.reading import Reading
 
@@ -25,11 +28,26 @@ _TYPES: Final = (
     (8, b"WEBP", "image/webp"),
     (4, b"ftypavif", "image/avif"),
 )
+#: Blobs that are looked up together as the cache is swept.
+_AT_ONCE: Final = 500
 
 
 class Variant(msgspec.Struct, frozen=True, eq=False):
-    data: bytes
+    """Open for reading; `size` in bytes."""
+
+    size: int
     content_type: str
+    _kept: Kept
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        position = 0
+        piece = self._kept.head
+        while piece:
+            yield piece
+            position += len(piece)
+            if position >= self.size:
+                return
+            piece = await asyncio.to_thread(self._kept.read, position)
 
 
 def variant_etag(row: Document, spec: Spec) -> str:
@@ -46,16 +64,30 @@ class Variants:
         self._settings = settings
         self._cache = VariantCache(folder, settings.image_cache_bytes)
         self._workers = asyncio.Semaphore(settings.image_workers)
-        self._made: dict[str, asyncio.Task[bytes | None]] = {}
+        self._made: dict[str, asyncio.Task[Kept | None]] = {}
+        self._refusals = Refusals(monotonic)
 
     async def get(self, row: Document, spec: Spec) -> Variant | None:
         """None where the file has been replaced since `row` was read. PAYLOAD_TOO_LARGE,
         UNSUPPORTED_MEDIA_TYPE, UNAVAILABLE where too many wait."""
-        name = f"{row['blob']}-{spec.key()}"
-        data = await asyncio.to_thread(self._cache.find, name)
-        if data is None:
-            data = await self._shared(name, row, spec)
-        return None if data is None else Variant(data, _type_of(data))
+        kept = await asyncio.to_thread(self._cache.find, row["blob"], spec.key())
+        if kept is None:
+            kept = await self._shared(row, spec)
+        return None if kept is None else Variant(kept.size, _type_of(kept.head), kept)
+
+    async def forget(self, blob: str) -> None:
+        """A blob that is gone takes its variants with it."""
+        await asyncio.to_thread(self._cache.forget, blob)
+
+    async def sweep(self, unused: Callable[[list[str]], Awaitable[set[str]]]) -> int:
+        """Forgets the blobs that `unused` finds; how many."""
+        blobs = await asyncio.to_thread(self._cache.blobs)
+        removed = 0
+        for start in range(0, len(blobs), _AT_ONCE):
+            for blob in await unused(blobs[start : start + _AT_ONCE]):
+                await self.forget(blob)
+                removed += 1
+        return removed
 
     async def stop(self) -> None:
         """Ends what is being made, with its workers."""
@@ -64,10 +96,12 @@ class Variants:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _shared(self, name: str, row: Document, spec: Spec) -> bytes | None:
+    async def _shared(self, row: Document, spec: Spec) -> Kept | None:
         """Whoever leaves while others wait for the same variant does not end it."""
+        name = f"{row['blob']}-{spec.key()}"
         task = self._made.get(name)
         if task is None:
+            self._refusals.check(row["blob"], name)
             if row["size"] > self._settings.image_bytes:
                 detail = f"Variants are made of files up to {self._settings.image_bytes} bytes."
                 raise Problem(Code.PAYLOAD_TOO_LARGE, detail)
@@ -77,12 +111,12 @@ class Variants:
             task.add_done_callback(lambda done: self._forget(name, done))
         return await asyncio.shield(task)
 
-    def _forget(self, name: str, task: asyncio.Task[bytes | None]) -> None:
+    def _forget(self, name: str, task: asyncio.Task[Kept | None]) -> None:
         del self._made[name]
         if not task.cancelled():
             task.exception()  # Looked at, also where everybody who waited has left.
 
-    async def _make(self, name: str, row: Document, spec: Spec) -> bytes | None:
+    async def _make(self, name: str, row: Document, spec: Spec) -> Kept | None:
         async with self._workers:
             reader = await self._reading.open(row, 0, row["size"])
             if reader is None:
@@ -91,7 +125,12 @@ class Variants:
             try:
                 await _saved(reader, source)
                 await render(spec, source, target, self._settings)
-                return await asyncio.to_thread(self._cache.keep, target, name)
+                return await asyncio.to_thread(self._cache.keep, target, row["blob"], spec.key())
+            except Problem as problem:
+                # What cannot be decoded at all cannot be for any other variant either.
+                whole = isinstance(problem, Undecodable)
+                self._refusals.add(row["blob"] if whole else name, problem)
+                raise
             finally:
                 source.unlink(missing_ok=True)
                 target.unlink(missing_ok=True)
@@ -106,8 +145,8 @@ async def _saved(reader: BlobReader, path: Path) -> None:
         await reader.close()
 
 
-def _type_of(data: bytes) -> str:
+def _type_of(head: bytes) -> str:
     for start, magic, kind in _TYPES:
-        if data.startswith(magic, start):
+        if head.startswith(magic, start):
             return kind
     raise Problem(Code.INTERNAL, "The variant cannot be read.")

@@ -22,8 +22,11 @@ if TYPE_CHECKING:
 #: Exit statuses. Any other end, by a signal too, is one that the limits brought about.
 UNREADABLE: Final = 10
 TOO_LARGE: Final = 11
+OUT_OF_MEMORY: Final = 12
 #: What may be decoded: formats with pixels alone, none that refers to other files or runs.
 DECODED: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "AVIF")
+#: A JPEG with further pictures behind the first, as some cameras make.
+_SAME: Final = {"MPO": "jpeg"}
 _ENCODED: Final = {"jpeg": "JPEG", "png": "PNG", "webp": "WEBP", "avif": "AVIF"}
 
 
@@ -50,8 +53,8 @@ def main() -> int:
         sys.stdout.buffer.flush()
     except _Refused as refused:
         return refused.status
-    except MemoryError:
-        return TOO_LARGE
+    except MemoryError:  # of this variant: another may fit
+        return OUT_OF_MEMORY
     return 0
 
 
@@ -72,7 +75,7 @@ def _variant(order: Order) -> bytes:
     try:
         # The first picture of an animated one; no other is decoded.
         image: Image.Image = Image.open(sys.stdin.buffer, formats=DECODED)
-        source = (image.format or "PNG").lower()
+        source = _SAME.get(image.format or "", (image.format or "PNG").lower())
         if image.width * image.height > order.pixels:
             raise _Refused(TOO_LARGE)
         spec = order.spec
@@ -81,15 +84,20 @@ def _variant(order: Order) -> bytes:
             if spec.width and spec.height:
                 image.draft(None, (side, side))
         image.load()
-        image = ImageOps.exif_transpose(image)
-        image = _plain(image)
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError) as fault:
+        image = _plain(ImageOps.exif_transpose(image))
+    except _Refused:
+        raise
+    except MemoryError as fault:
+        raise _Refused(TOO_LARGE) from fault
+    except Exception as fault:  # decoders raise whatever comes to them of a broken file
         raise _Refused(UNREADABLE) from fault
     return _encoded(_sized(image, spec), spec, source)
 
 
 def _plain(image: Image.Image) -> Image.Image:
     """In RGB or RGBA of sRGB: palettes, CMYK, 16 bits and profiles are worked in."""
+    if image.mode.startswith("I;16"):  # which would be cut off at 255, not brought down to it
+        image = image.point(lambda value: value / 256, "L")
     profile = image.info.get("icc_profile")
     if profile and image.mode in ("RGB", "RGBA", "CMYK"):
         image = _in_srgb(image, profile)
