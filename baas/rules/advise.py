@@ -9,10 +9,11 @@ from typing import Final
 from baas.query import ast
 from baas.query import expr as e
 from baas.query.conditions import is_null
+from baas.query.fields import overlap
 from baas.query.implies import implies
 from baas.query.instants import reads_documents
 from baas.rules.kinds import never_true
-from baas.rules.model import Rule
+from baas.rules.model import FieldMask, Rule
 from baas.rules.render import render
 from baas.rules.residual import Known, reduce, to_filter
 from baas.rules.vocabulary import LOGIN_TYPES, closest
@@ -114,6 +115,21 @@ def advise_read(rule: Rule, spec: CollectionSpec) -> Iterator[str]:
     for fields in _unserved(rule.expr, served):
         names = " or ".join(sorted(".".join(path) for path in fields))
         yield f"the read rule filters by {names}, which no index begins with"
+
+
+def advise_search(masks: tuple[FieldMask, ...], spec: CollectionSpec) -> Iterator[tuple[Rule, str]]:
+    """Masks that keep callers from searching, and why."""
+    paths = [k.path for index in spec.indexes if index.kind == "text" for k in index.keys]
+    for mask in masks:
+        if mask.read is None or mask.read.expr == e.TRUE:
+            continue
+        for path in paths:
+            if overlap(path, mask.path):
+                name = ".".join(path)
+                yield (
+                    mask.read,
+                    f"the text index has '{name}': who may not read that cannot search at all",
+                )
 
 
 def looks_up_by_document(expr: e.Expr) -> bool:

@@ -67,6 +67,33 @@ def test_good_files_take_effect_and_bad_ones_do_not(tmp_path: Path) -> None:
         assert find_status(gateway) == 200
 
 
+def test_a_text_index_comes_and_goes_with_its_line(tmp_path: Path) -> None:
+    rules = write_app(tmp_path, {"rules/posts.yaml": OPEN}) / "rules"
+    with running(tmp_path, BAAS_LIMITS__RATE_READ="off") as gateway:
+        key = {"Authorization": f"Bearer {gateway.admin_key('database:write', 'database:read')}"}
+        path, tea = "/v1/database/posts/", {"filter": {"$text": {"$search": "茶"}}}
+
+        def insert(id: str) -> None:
+            document = {"_id": id, "title": "绿茶 tea"}
+            answer = gateway.client.post(f"{path}insert", json={"document": document}, headers=key)
+            assert answer.status_code == 200
+
+        def search() -> list[str] | str:
+            answer = gateway.client.post(f"{path}find", json=tea).json()
+            return answer["code"] if "code" in answer else [d["_id"] for d in answer["documents"]]
+
+        insert("a")
+        assert search() == "INVALID_ARGUMENT"
+        (rules / "posts.yaml").write_text(f"{OPEN}indexes: [{{text: [title]}}]\n")
+        wait_until(lambda: search() == ["a"])
+        insert("b")
+        assert search() == ["a", "b"]
+        (rules / "posts.yaml").write_text(f"{OPEN}indexes: [{{text: [other]}}]\n")
+        wait_until(lambda: search() == [])
+        (rules / "posts.yaml").write_text(OPEN)
+        wait_until(lambda: search() == "INVALID_ARGUMENT")
+
+
 def test_a_unique_index_that_meets_duplicates_leaves_the_old_rules(tmp_path: Path) -> None:
     rules = write_app(tmp_path, {"rules/posts.yaml": OPEN}) / "rules"
     with running(tmp_path) as gateway:

@@ -33,6 +33,17 @@ def test_what_can_never_be_true_is_warned_of(tmp_path: Path, rule: str) -> None:
     assert any("can never be true" in message for message in found), found
 
 
+def test_a_hidden_field_in_the_text_index_is_warned_of(tmp_path: Path) -> None:
+    text = """
+rules: {read: true}
+indexes: [{text: [title, a.note]}, {geo: at}]
+fields: {a: {read: 'false'}, at: {read: 'false'}, title: {read: true, write: 'false'}}
+"""
+    assert advice(tmp_path, text) == [
+        "the text index has 'a.note': who may not read that cannot search at all"
+    ]
+
+
 @pytest.mark.parametrize(
     "rule",
     [
