@@ -1,4 +1,4 @@
-const { _, attempt, cloud, db, learnNames, me, nameOf, setLike, shown, signedIn } = require('../../lib/board')
+const { attempt, cloud, db, learnNames, me, nameOf, setLike, shown, signedIn } = require('../../lib/board')
 const { say } = require('../../lib/words')
 
 const PAGE = 20
@@ -34,10 +34,7 @@ Page({
     if (this.watcher) this.watcher.close()
     let posts = db.collection('posts').where({ published: true })
     const { words } = this.data
-    if (words !== '') {
-      const like = db.RegExp({ regexp: words.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'), options: 'i' })
-      posts = posts.where(_.or([{ title: like }, { text: like }]))
-    }
+    if (words !== '') posts = posts.where({ $text: { $search: words } })
     this.watcher = posts.orderBy('_createTime', 'desc').limit(this.limit).watch({
       onChange: ({ docs }) => {
         this.found = docs

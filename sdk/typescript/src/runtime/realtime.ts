@@ -98,6 +98,8 @@ abstract class Entry {
   cursor: string | null = null
   /** Whether the connection of the moment has said yes. */
   open = false
+  /** Whether a poll has been answered since it was opened or changed. */
+  polled = false
 
   constructor(number: number, prefix: string) {
     this.id = prefix + number
@@ -179,6 +181,7 @@ export class Realtime {
 
   /** Opens it again, to change what it was opened with. */
   reopen(entry: Entry): void {
+    entry.polled = false
     if (this.transport === 'poll') this.pollAgain()
     else this.send(entry.opening())
   }
