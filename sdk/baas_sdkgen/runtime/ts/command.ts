@@ -6,7 +6,9 @@
  *     posts.doc(id).update({ likes: _.inc(1), tags: _.push(['x']), note: _.remove() })
  */
 
-import { encode, Geometry, isPlain, Point, RegExpValue, ServerDate } from './values.js'
+import {
+  encode, Geometry, isPlain, MultiPolygon, Point, Polygon, Position, position, RegExpValue, ServerDate,
+} from './values.js'
 
 type Wire = Record<string, any>
 
@@ -105,6 +107,14 @@ export interface Near {
   minDistance?: number
 }
 
+/** One of: polygons; a place and radians around it (metres / 6378100); the south-western and the
+ * north-eastern corner of a flat box. */
+export interface Within {
+  geometry?: Polygon | MultiPolygon
+  centerSphere?: [place: Point | Position, radians: number]
+  box?: [southWest: Point | Position, northEast: Point | Position]
+}
+
 function listed(values: any[]): any[] {
   return values.length === 1 && Array.isArray(values[0]) ? values[0] : values
 }
@@ -141,7 +151,12 @@ export const command = {
       ...(near.maxDistance === undefined ? {} : { $maxDistance: near.maxDistance }),
       ...(near.minDistance === undefined ? {} : { $minDistance: near.minDistance }),
     }),
-  geoWithin: (within: { geometry: Geometry }) => test('$geoWithin', { $geometry: within.geometry }),
+  geoWithin: (within: Within) =>
+    test('$geoWithin', defined({
+      $geometry: within.geometry,
+      $centerSphere: within.centerSphere && [position(within.centerSphere[0]), within.centerSphere[1]],
+      $box: within.box && within.box.map(position),
+    })),
   geoIntersects: (other: { geometry: Geometry }) =>
     test('$geoIntersects', { $geometry: other.geometry }),
 

@@ -134,7 +134,7 @@ export function createCloud<A extends AppShape = AnyApp>(options: CloudOptions):
 
 export * from './auth.js'
 export { Change, command, Condition } from './command.js'
-export type { Command, Near, PushOptions } from './command.js'
+export type { Command, Near, PushOptions, Within } from './command.js'
 export * from './database.js'
 export * from './errors.js'
 export type { CallOptions } from './http.js'

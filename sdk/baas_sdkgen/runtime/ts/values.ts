@@ -69,7 +69,7 @@ export const Geo = {
   }),
 }
 
-function position(point: Point | Position): Position {
+export function position(point: Point | Position): Position {
   return Array.isArray(point) ? point : point.coordinates
 }
 
