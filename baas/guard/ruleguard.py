@@ -74,6 +74,7 @@ class RuleGuard:
     ) -> ReadDecision:
         if actor.trusted:
             return ReadDecision(self._whole(filter, collection), ALWAYS, NO_MASKS)
+        self.recent.append(Decided(operation, collection, actor, request.ip))
         plan = self._state.read_plan(operation, collection, actor, request, lookups)
         filter = self._whole(filter, collection)
         if plan.simple:
@@ -94,6 +95,7 @@ class RuleGuard:
     ) -> WriteDecision:
         if actor.trusted:
             return TrustedWrite(self._whole(filter, collection))
+        self.recent.append(Decided(operation, collection, actor, request.ip))
         plan = self._state.write_plan(operation, collection, actor, request, lookups)
         return plan.decide(actor, self._whole(filter, collection), by_id)
 

@@ -358,6 +358,8 @@ export const en = {
   'account.keys': 'Keyboard',
   'account.go': 'go to a page',
   'account.grid': 'move, open and select rows',
+  'users.see': 'See the data as this user',
+  'files.as': 'See as user (uid)',
 }
 
 export type Key = keyof typeof en

@@ -360,4 +360,6 @@ export const zh: Words = {
   'account.keys': '键盘',
   'account.go': '前往页面',
   'account.grid': '移动、打开和选择行',
+  'users.see': '以此用户视角查看数据',
+  'files.as': '以用户视角 (uid)',
 }

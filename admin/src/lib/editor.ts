@@ -70,8 +70,10 @@ const look = EditorView.theme({
   '.cm-merge-b .cm-changedLine': { backgroundColor: 'var(--good-soft)' },
 })
 
+const parse = jsonParseLinter()
+
 const LANGUAGES: Record<Language, () => Extension> = {
-  json: () => [json(), linter(jsonParseLinter(), { delay: 400 }), lintGutter()],
+  json: () => [json(), linter((view) => (view.state.doc.length ? parse(view) : []), { delay: 400 }), lintGutter()],
   yaml: () => [yaml(), lintGutter()],
   python: () => python(),
   text: () => [],
