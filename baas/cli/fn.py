@@ -180,7 +180,8 @@ def _show(record: dict[str, Any]) -> None:
     outcome = record["result"] + (f" {record['code']}" if record.get("code") else "")
     when = record["time"]["$date"]
     head = f"{when} {record['function']} {outcome} {record['ms']:.1f} ms"
-    click.echo(f"{head} ({record['trigger']}, request {record['requestId']})")
+    request = f", request {record['requestId']}" if record["requestId"] else ""
+    click.echo(f"{head} ({record['trigger']}{request})")
     for line in _lines(record["lines"]):
         click.echo(f"  {line}")
 

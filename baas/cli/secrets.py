@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from baas.cli.common import data_folder, data_option, load_app_settings, open_store
+from baas.cli.common import count, data_folder, data_option, load_app_settings, open_store
 from baas.cli.user import table
 
 if TYPE_CHECKING:
@@ -51,8 +51,8 @@ def list_secrets(data: Path | None) -> None:
 @data_option
 def rotate(data: Path | None) -> None:
     """Seal every secret under a new key. Values stay as they are; set them anew to change them."""
-    count = _with_vault(data, lambda vault: vault.rotate())
-    click.echo(f"{count} secrets are sealed under a new key")
+    number = _with_vault(data, lambda vault: vault.rotate())
+    click.echo(f"sealed under a new key: {count(number, 'secret')}")
 
 
 @secrets.command()
