@@ -13,6 +13,8 @@ from baas.gateway.exchange import Exchange, Message, Receive
 #: The auth routes' bodies are small; their largest part is a profile.
 AUTH_BODY_BYTES: Final = 64 * 1024
 
+#: An answer to someone who hung up is logged with this status, as nginx does; it is never sent.
+CLIENT_CLOSED: Final = 499
 #: How long a body may take that does not come with its head.
 BODY_SECONDS: Final = 60.0
 

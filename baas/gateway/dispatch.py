@@ -19,7 +19,7 @@ from baas.database.verbs import VERBS
 from baas.errors import Code, Problem, not_found
 from baas.gateway.actor import refuse_query_token
 from baas.gateway.admin import is_admin_path, require_admin_key
-from baas.gateway.body import ClientGone
+from baas.gateway.body import CLIENT_CLOSED, ClientGone
 from baas.gateway.cors import is_open
 from baas.gateway.database import answer_verb
 from baas.gateway.downloads import download, is_download
@@ -66,9 +66,6 @@ _HOT_START: Final = len(_HOT_PREFIX)
 _HOT_ROUTES: Final = {verb: f"database.{verb}" for verb in VERBS}
 
 _BODILESS: Final = (204, 304)
-
-#: An answer to someone who hung up is logged with this status, as nginx does; it is never sent.
-CLIENT_CLOSED: Final = 499
 
 
 class Edge:

@@ -20,6 +20,7 @@ from baas.errors import Code, Problem
 from baas.functions.model import Release
 from baas.gateway.actor import settle
 from baas.gateway.audit import changes, may_be_admin, recorded
+from baas.gateway.body import CLIENT_CLOSED, ClientGone
 from baas.gateway.exchange import Answer, Exchange, Receive, exchange_of
 from baas.gateway.openapi import openapi_config, operation_class
 from baas.gateway.route import Call, Route
@@ -68,7 +69,10 @@ def _handler(route: Route, services: Services) -> HTTPRouteHandler:
         exchange.route = route.name
         params = scope.get("path_params") or _NO_PARAMS
         call = Call(services, exchange, request.receive, params, scope.get("query_string", b""))
-        return _response(await _called(route, call))
+        try:
+            return _response(await _called(route, call))
+        except ClientGone:
+            return Response(b"", status_code=CLIENT_CLOSED)  # nobody is there to read it
 
     handle.__name__ = route.name.replace(".", "_")
     handler = HTTPRouteHandler(

@@ -58,6 +58,10 @@ class WatchView(View):
         self.kinds: dict[str, int] = {}
         self._resync = False
 
+    def opening(self) -> dict[str, Any]:
+        self._resync = False  # the snapshot did not come: documents and cursor are as they were
+        return super().opening()
+
     def take(self, frame: dict[str, Any]) -> None:
         super().take(frame)
         kind = frame["type"]
