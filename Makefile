@@ -67,5 +67,6 @@ $(VENV)/.test: pyproject.toml | $(VENV)/bin/python
 	@$(BIN)/python scripts/s3servers.py
 	@$(BIN)/python -m scripts.chromium
 	@$(BIN)/python -m scripts.java
+	@$(BIN)/python scripts/mongoserver.py
 	@$(BIN)/python scripts/node.py
 	@touch $@ $(VENV)/.run

@@ -10,14 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import hashlib
 import os
 import secrets
-import shutil
 import subprocess
 from collections.abc import Iterable
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -31,9 +28,9 @@ from baas.ports.documents import Find
 from baas.query.ast import BY_ID, Filter, Sort
 from baas.schema.values import Document, decode, encode
 from baas.settings import DatabaseSettings
-from tests.support.repository import ROOT
+from scripts import mongoserver
 
-VARIABLE: Final = "BAAS_TEST_MONGO_URL"
+VARIABLE: Final = mongoserver.VARIABLE
 #: What the reimplementation lacks, and why a test cannot do without.
 LACKS: Final = {
     "explain": "mongo-java-server has no explain command, so there is no plan to name an index",
@@ -42,10 +39,6 @@ LACKS: Final = {
     "elements": "mongo-java-server fails at $and, $or, $nor in $elemMatch over plain elements",
     "failover": "mongo-java-server is one process: no primary steps down",
 }
-_SOURCE: Final = Path(__file__).parent / "mongoserver"
-_START_SECONDS: Final = 60
-#: Compiled classes and downloaded jars; outside of the checkout's sources, kept between runs.
-_CACHE: Final = ROOT / ".pytest_cache" / "mongoserver"
 
 
 def is_real() -> bool:
@@ -64,18 +57,9 @@ def server_url() -> str:
     given = os.environ.get(VARIABLE)
     if given:
         return given
-    missing = [tool for tool in ("java", "javac", "mvn") if shutil.which(tool) is None]
-    if missing:
-        message = f"tests of engine mongo need {', '.join(missing)}, or {VARIABLE}"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
-    classpath = _classpath()
     process = subprocess.Popen(
-        ["java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx512m", "-cp", classpath,
-         "TransactionServer"],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        mongoserver.command(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
     atexit.register(_stop, process)
     assert process.stdout is not None
     address = process.stdout.readline().strip()
@@ -94,38 +78,6 @@ def _stop(process: subprocess.Popen[str]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-
-
-def _classpath() -> str:
-    """The jars and the compiled classes, made once for each state of the sources."""
-    sources = sorted(_SOURCE.iterdir())
-    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:16]
-    folder = _CACHE / digest
-    jars, classes = folder / "jars", folder / "classes"
-    if not classes.is_dir():
-        building = _CACHE / f"{digest}.{os.getpid()}"
-        _build(building)
-        try:
-            building.rename(folder)
-        except OSError:  # another worker was first
-            shutil.rmtree(building)
-    return os.pathsep.join([str(classes), *map(str, sorted(jars.glob("*.jar")))])
-
-
-def _build(folder: Path) -> None:
-    (folder / "classes").mkdir(parents=True)
-    _run(
-        "mvn", "-q", "-B", "-f", str(_SOURCE / "pom.xml"), "dependency:copy-dependencies",
-        f"-DoutputDirectory={folder / 'jars'}",
-    )  # fmt: skip
-    jars = os.pathsep.join(map(str, (folder / "jars").glob("*.jar")))
-    source = str(_SOURCE / "TransactionServer.java")
-    _run("javac", "-d", str(folder / "classes"), "-cp", jars, source)
-
-
-def _run(*command: str) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, timeout=_START_SECONDS * 5)
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def understood(documents: Iterable[Document]) -> list[Document]:
