@@ -17,11 +17,13 @@ from tests.support.node import bundle, node, tool
 INSIDE: Final = FOLDER.parent / "inside"
 
 
+#: The fakes lie beside the folder that has the packages.
+WS: Final = f"--alias:ws={FOLDER / 'node_modules' / 'ws'}"
+
+
 @pytest.fixture(scope="module")
 def in_mini(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("mini") / "in-mini.mjs"
-    # The fakes lie beside the folder that has the packages.
-    return bundle(FOLDER / "in-mini.ts", out, f"--alias:ws={FOLDER / 'node_modules' / 'ws'}")
+    return bundle(FOLDER / "in-mini.ts", tmp_path_factory.mktemp("mini") / "in-mini.mjs", WS)
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +50,8 @@ def inside(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
         ("alipay", "alipay", "socket"),
         ("alipay", "alipay", "poll"),
         ("alipay-old", "alipay", "socket"),  # one socket, with events of the app
+        ("uni", "uni", "socket"),
+        ("taro", "taro", "socket"),
     ],
 )
 def test_the_scenario_in_a_mini_program(
@@ -61,3 +65,18 @@ def test_the_scenario_in_a_mini_program(
 ) -> None:
     said = node(in_mini, place, board.url, scenario, inside(script), transport)
     assert said == f"{len(json.loads(scenario.read_text())['steps'])} steps\n"
+
+
+@pytest.mark.parametrize("place", ["wechat", "alipay"])
+def test_what_a_mini_program_meets(
+    board: Gateway, inside: Callable[[str], Path], tmp_path: Path, place: str
+) -> None:
+    """A case each stands in inside/cases.ts."""
+    program = bundle(FOLDER / "in-cases.ts", tmp_path / "in-cases.mjs", WS)
+    said = json.loads(node(program, place, board.url, inside("cases")))
+    assert len(said) == (INSIDE / "cases.ts").read_text().count("\n  async '")
+    assert said == dict.fromkeys(said, "ok")
+
+
+def test_adapters_ask_for_what_platforms_say_they_have() -> None:
+    tool("tsc", "-p", INSIDE.parent / "typing" / "tsconfig.platforms.json")

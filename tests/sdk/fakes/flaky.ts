@@ -27,6 +27,8 @@ export interface Seen {
 export class Flaky {
   readonly seen: Seen[] = []
   readonly sockets: Duplex[] = []
+  /** As some proxies are: requests pass, sockets do not. */
+  noSockets = false
   private plan: Array<{ path: RegExp; fault: Fault }> = []
   private always: Fault | null = null
   private frozen = false
@@ -131,7 +133,7 @@ export class Flaky {
 
   private tunnel(asked: http.IncomingMessage, socket: net.Socket, head: Buffer): void {
     socket.on('error', () => undefined)
-    if (this.always !== null) return void socket.destroy()
+    if (this.always !== null || this.noSockets) return void socket.destroy()
     const inner = net.connect(Number(this.target.port), this.target.hostname, () => {
       const lines = [`GET ${asked.url} HTTP/1.1`]
       for (let at = 0; at < asked.rawHeaders.length; at += 2) {

@@ -136,7 +136,7 @@ function readText(api: MiniApi, filePath: string): Promise<string> {
       encoding: 'utf8',
       success: ({ data }: any) => {
         resolve(String(data))
-        files.unlink({ filePath })
+        files.unlink({ filePath, fail: () => undefined })
       },
       fail: () => resolve(''),
     })

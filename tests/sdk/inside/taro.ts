@@ -1,0 +1,12 @@
+/** Bundled as a mini-program's own code is, and run inside the fake (fakes/place.ts). */
+
+import { createCloud } from '../../../sdk/baas_sdkgen/runtime/ts/index.js'
+import { taro } from '../../../sdk/baas_sdkgen/runtime/ts/platforms/taro.js'
+import { Hooks, run } from '../node/runner.js'
+
+export function scenario(url: string, text: string, hooks: Hooks, transport: 'socket' | 'poll') {
+  return run(createCloud({ url, platform: taro(Taro), transport }), JSON.parse(text), hooks)
+}
+
+/** An import in a real program. */
+declare const Taro: any
