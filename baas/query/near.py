@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import msgspec
 
 from baas.query import ast
@@ -13,14 +11,14 @@ from baas.schema.values import Path
 
 def near_of(filter: ast.Filter) -> ast.SortKey | None:
     """By the distance that a `$near` of the filter asks for; it is one of its conjuncts."""
-    for item in filter.items if isinstance(filter, ast.And) else (filter,):
-        if isinstance(item, ast.And):
+    if type(filter) is ast.Field:
+        test = filter.test
+        if type(test) is ast.Geo and type(test.region) is Near:
+            return ast.SortKey(filter.path, near=test.region)
+    elif type(filter) is ast.And:
+        for item in filter.items:
             if (found := near_of(item)) is not None:
                 return found
-        elif isinstance(item, ast.Field) and isinstance(item.test, ast.Geo):
-            region = item.test.region
-            if isinstance(region, Near):
-                return ast.SortKey(item.path, near=region)
     return None
 
 
@@ -31,18 +29,16 @@ def default_sort(filter: ast.Filter) -> ast.Sort:
 
 
 def text_search_of(filter: ast.Filter) -> ast.TextSearch | None:
-    """The `$text` of a filter; there is one at most."""
-    return next(_searches(filter), None)
-
-
-def _searches(filter: ast.Filter) -> Iterator[ast.TextSearch]:
-    if isinstance(filter, ast.TextSearch):
-        yield filter
-    elif isinstance(filter, ast.And | ast.Or):
+    """The `$text` of a filter; there is one at most. On the way of every request."""
+    if type(filter) is ast.TextSearch:
+        return filter
+    if type(filter) is ast.And or type(filter) is ast.Or:
         for item in filter.items:
-            yield from _searches(item)
-    elif isinstance(filter, ast.Not):
-        yield from _searches(filter.item)
+            if type(item) is not ast.Field and (found := text_search_of(item)) is not None:
+                return found
+    elif type(filter) is ast.Not:
+        return text_search_of(filter.item)
+    return None
 
 
 def with_text_index(filter: ast.Filter, paths: tuple[Path, ...]) -> ast.Filter:
