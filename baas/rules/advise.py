@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import combinations
-from typing import Final
+from typing import Any, Final
 
 from baas.query import ast
 from baas.query import expr as e
@@ -20,6 +20,12 @@ from baas.rules.vocabulary import LOGIN_TYPES, closest
 from baas.schema.model import CollectionSpec
 from baas.schema.values import Path
 
+#: Keywords of JSON Schema by which one field of an object decides about another.
+_COUNTING: Final = ("minProperties", "maxProperties")
+_TYING: Final = (
+    *("dependentRequired", "dependentSchemas", "if", "then", "else"),
+    *("oneOf", "anyOf", "allOf", "not", *_COUNTING),
+)
 _WRITES: Final = frozenset(("create", "update", "delete"))
 _AUTH: Final = e.Variable("auth")
 _LOGIN_TYPE: Final = e.Member(_AUTH, "loginType")
@@ -130,6 +136,40 @@ def advise_search(masks: tuple[FieldMask, ...], spec: CollectionSpec) -> Iterato
                     mask.read,
                     f"the text index has '{name}': who may not read that cannot search at all",
                 )
+
+
+def advise_schema(masks: tuple[FieldMask, ...], spec: CollectionSpec) -> Iterator[tuple[Rule, str]]:
+    """Masks that a schema gives away: what it refuses depends on a field that is hidden."""
+    for mask in masks:
+        if mask.read is None or mask.read.expr == e.TRUE:
+            continue
+        for keyword in _ties(spec.schema, mask.path):
+            name = ".".join(mask.path)
+            yield (
+                mask.read,
+                f"'{keyword}' in the schema ties '{name}' to other fields: by what is refused, who"
+                " may not read it can find out about it",
+            )
+
+
+def _ties(schema: Any, path: Path) -> Iterator[str]:
+    """Keywords of the objects that hold `path` whose verdict on other fields rests on it."""
+    for name in path:
+        if not isinstance(schema, dict):
+            return
+        for keyword in _TYING:
+            if keyword in schema and (keyword in _COUNTING or name in _names(schema[keyword])):
+                yield keyword
+        schema = schema.get("properties", {}).get(name)
+
+
+def _names(part: Any) -> set[str]:
+    """Every name and every text in a part of a schema: property names are among them."""
+    if isinstance(part, dict):
+        return set(part).union(*map(_names, part.values()))
+    if isinstance(part, list):
+        return set().union(*map(_names, part))
+    return {part} if isinstance(part, str) else set()
 
 
 def looks_up_by_document(expr: e.Expr) -> bool:

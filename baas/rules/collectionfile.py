@@ -7,7 +7,13 @@ from typing import Any, Final
 
 from baas.errors import ConfigurationError
 from baas.query import expr as e
-from baas.rules.advise import advise_read, advise_rule, advise_search, looks_up_by_document
+from baas.rules.advise import (
+    advise_read,
+    advise_rule,
+    advise_schema,
+    advise_search,
+    looks_up_by_document,
+)
 from baas.rules.check import check_rule
 from baas.rules.declaration import dotted, read_declaration
 from baas.rules.model import Advice, CollectionRules, FieldMask, Operation, Rule
@@ -96,7 +102,7 @@ class _Reader:
         read = rules[Operation.READ]
         self.advice.extend(self._advice(message, read) for message in advise_read(read, spec))
         masks = self._read_masks(data.get("fields"))
-        searches = advise_search(masks, spec)
+        searches = (*advise_search(masks, spec), *advise_schema(masks, spec))
         self.advice.extend(self._advice(message, rule) for rule, message in searches)
         return CollectionRules(
             spec=spec,

@@ -42,7 +42,7 @@ def problem(status: int, code: str, **more: Any) -> Reply:
     )
 
 
-#: What answers requests of a path, one after the other; the last one again and again. Or a function.
+#: What answers requests of a path, one after the other, the last again and again; or a function.
 Script = dict[str, list[Reply] | Callable[[Request], Reply]]
 
 

@@ -92,3 +92,38 @@ def test_request_data_on_update_is_advised_against(tmp_path: Path) -> None:
 
 def test_length_is_a_field_here(tmp_path: Path) -> None:
     assert any("size(x)" in text for text in advice(tmp_path, "rules: {delete: doc.a.length > 1}"))
+
+
+HIDDEN = """
+rules: {read: true, update: auth != null}
+indexes: [a]
+fields: {secret.pin: {read: auth.uid == 'x'}, note: {read: auth.uid == 'x'}}
+schema:
+  properties:
+    a: {}
+    note: {}
+    secret: {properties: {pin: {}, hint: {}}, %s}
+  %s
+"""
+
+
+@pytest.mark.parametrize(
+    ("inner", "outer", "expected"),
+    [
+        ("title: t", "dependentRequired: {note: [a]}", ["dependentRequired note"]),
+        ("title: t", "dependentRequired: {a: [note]}", ["dependentRequired note"]),
+        ("title: t", "maxProperties: 9", ["maxProperties note", "maxProperties secret.pin"]),
+        ("title: t", "oneOf: [{required: [note]}, {required: [a]}]", ["oneOf note"]),
+        ("dependentSchemas: {pin: {}}", "title: t", ["dependentSchemas secret.pin"]),
+        ("title: t", "dependentRequired: {a: [secret]}", ["dependentRequired secret.pin"]),
+        ("title: t", "dependentRequired: {a: [b]}", []),
+        ("title: t", "required: [note]", []),
+    ],
+)
+def test_a_schema_that_gives_a_hidden_field_away(
+    tmp_path: Path, inner: str, outer: str, expected: list[str]
+) -> None:
+    found = [
+        text.split("'") for text in advice(tmp_path, HIDDEN % (inner, outer)) if "ties" in text
+    ]
+    assert sorted(f"{parts[1]} {parts[3]}" for parts in found) == expected
