@@ -151,7 +151,7 @@ class RouteTable:
                 continue
             if _serves(route.method, method):
                 return FunctionMatch(route.spec, route.trigger, params)
-            allowed.append(route.method)
+            allowed += ("GET", "HEAD") if route.method == "GET" else (route.method,)
         for mount in self._mounts:
             if path == mount.path or path.startswith(f"{mount.path}/"):
                 return MountMatch(mount, path[len(mount.path) :] or "/")
