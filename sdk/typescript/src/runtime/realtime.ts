@@ -526,7 +526,7 @@ class ChannelEntry extends Entry {
     } else if (frame.type === 'presence') {
       this.moved(frame)
     } else if (frame.type === 'resync') {
-      this.cursor = null
+      // The cursor stays: what is still there comes next, and a new connection goes on from it.
       if (this.handlers.onGap) this.handlers.onGap()
     }
   }
