@@ -19,7 +19,7 @@ import httpx
 import pytest
 import yaml
 
-from baas.functions.export.serve import MAX_BYTES
+from baas.functions.export.serve import MAX_BYTES, server_of
 from tests.e2e.test_fn_command import fn
 from tests.e2e.test_fn_export import scf_request
 from tests.support.gateway import write_app
@@ -256,6 +256,38 @@ def test_a_tick_runs_the_timer(folder: Path) -> None:
     }
     with running(folder, "report") as image:
         assert image.invoke(tick).json() == {"days": 7, "scheduled": "18:30"}
+
+
+def test_the_headers_stand_for_the_context() -> None:
+    seen: list[Any] = []
+
+    def handler(event: Any, context: Any) -> Any:
+        seen.append(context)
+        return event
+
+    server = server_of(handler, ("127.0.0.1", 0))
+    serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    serving.start()
+    try:
+        url = f"http://127.0.0.1:{server.server_address[1]}/event-invoke"
+        assert httpx.post(url, json=[1], headers=_HEADERS, trust_env=False).json() == [1]
+        assert httpx.post(url, headers={"X-Scf-Memory": "much"}, trust_env=False).json() is None
+    finally:
+        server.shutdown()
+        serving.join()
+        server.server_close()
+    assert seen[0] == {
+        "request_id": "3b21a413-6e6a-11ee-b2ba-52540008c7f7",
+        "function_name": "total",
+        "function_version": "$LATEST",
+        "namespace": "default",
+        "tencentcloud_region": "ap-guangzhou",
+        "tencentcloud_appid": "1250000000",
+        "tencentcloud_uin": "100000000001",
+        "memory_limit_in_mb": 512,
+        "time_limit_in_ms": 300_000,
+    }
+    assert (seen[1]["memory_limit_in_mb"], seen[1]["request_id"]) == (0, "")
 
 
 def test_calls_run_side_by_side_and_are_finished_before_the_end(
