@@ -1,4 +1,4 @@
-/** `node in-node.js URL SCENARIO [poll]` */
+/** `node in-node.js URL SCENARIO [socket|poll [SESSION]]`; a session as the SDK keeps it. */
 
 import { readFileSync } from 'node:fs'
 import WebSocket from 'ws'
@@ -6,7 +6,8 @@ import { createCloud } from '../../../sdk/baas_sdkgen/runtime/ts/index.js'
 import { node } from '../../../sdk/baas_sdkgen/runtime/ts/platforms/node.js'
 import { run } from './runner.js'
 
-const [url, scenario, transport] = process.argv.slice(2)
+const [url, scenario, transport, session = ''] = process.argv.slice(2)
+let kept: string | null = session || null
 const sockets: WebSocket[] = []
 
 class Cuttable extends WebSocket {
@@ -18,7 +19,10 @@ class Cuttable extends WebSocket {
 
 const cloud = createCloud({
   url,
-  platform: node({ WebSocket: Cuttable }),
+  platform: node({
+    WebSocket: Cuttable,
+    storage: { get: () => kept, set: (_, text) => void (kept = text), remove: () => void (kept = null) },
+  }),
   transport: transport === 'poll' ? 'poll' : 'socket',
 })
 const steps = await run(cloud, JSON.parse(readFileSync(scenario, 'utf8')), {

@@ -185,10 +185,10 @@ class Play:
     async def do_watch(self, step: Any) -> None:
         live = self.live[step["save"]] = Live()
         live.watch = self._query(step).watch(live.follow, live.errors.append)
-        await eventually(lambda: live.docs is not None or live.errors)
+        await eventually(lambda: live.first is not None or live.errors)
         if live.errors:
             raise live.errors[0]
-        check(live.docs, step["expect"], "result")
+        check(live.first, step["expect"], "result")
 
     async def do_watched(self, step: Any) -> None:
         live = self.live[step["of"]]
@@ -269,6 +269,7 @@ class Live:
     """What a watcher was told, applied change by change: it must come to what it was told whole."""
 
     def __init__(self) -> None:
+        self.first: list[Any] | None = None
         self.docs: list[Any] | None = None
         self.errors: list[BaasError] = []
         self.faults: list[str] = []
@@ -286,6 +287,7 @@ class Live:
         if self._known != {doc["_id"] for doc in snapshot.docs}:
             self.faults.append(f"{self._known} is not {snapshot.docs}")
         self.docs = [wire(doc) for doc in snapshot.docs]
+        self.first = self.docs if self.first is None else self.first
 
 
 class Room:
