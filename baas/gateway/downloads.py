@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from typing import Final
 
 from baas.auth.scopes import require_scope
-from baas.errors import Code, Problem
+from baas.errors import Code, Problem, invalid
 from baas.gateway.actor import settle
 from baas.gateway.exchange import Answer, Exchange, Header, Stream, matches_etag
 from baas.gateway.route import Call
@@ -46,7 +46,7 @@ async def download(call: Call) -> Answer:
     actor = exchange.actor = await settle(services.callers.actor(exchange))
     services.limits.take_read(actor, exchange.ip)
     require_scope(actor, READ)
-    path = check_path(exchange.path.removeprefix(PREFIX))
+    path = check_path(_path_of(exchange))
     fields = fields_of(call.query)
     spec = None
     if any(name in fields for name in NAMES):
@@ -70,6 +70,14 @@ async def download(call: Call) -> Answer:
         if reader is not None:
             return _answer(found, start, end, status, reader, services.clock.now_ms())
     raise Problem(Code.UNAVAILABLE, "The file keeps changing.", retry_after=1)
+
+
+def _path_of(exchange: Exchange) -> str:
+    """Servers put U+FFFD where an address is no UTF-8, so that two would name one file."""
+    path = exchange.path.removeprefix(PREFIX)
+    if "\ufffd" in path and b"%EF%BF%BD" not in exchange.raw_path.upper():
+        raise invalid("path", "is not UTF-8")
+    return path
 
 
 async def _variant(call: Call, found: Opened, spec: Spec, *, negotiated: bool) -> Answer | None:

@@ -100,6 +100,7 @@ class Exchange:
         "method",
         "path",
         "raw_headers",
+        "raw_path",
         "route",
         "size",
         "started",
@@ -113,6 +114,7 @@ class Exchange:
         self.headers: dict[bytes, bytes] = dict(self.raw_headers)
         self.method: str = scope["method"]
         self.path: str = scope["path"]
+        self.raw_path: bytes = scope.get("raw_path", b"")
         self.ip = ""
         self.route = "unknown"
         self.status = 0

@@ -68,6 +68,9 @@ def test_every_parameter_refuses_it(app: Harness, key: str, bad: str) -> None:
     upload(app, "shelf/there", b"x", key)
     item = {"files": [{"path": bad}]}
     by_id = {"files": [{"fileId": f"cloud://app/{bad}"}]}
+    to_send = {"files": [{"path": bad, "operation": "upload", "size": 1}]}
+    address = f"/v1/storage/files/{quote(bad, safe='/')}"
+    holder = {"authorization": f"Bearer {key}"}
     refusals = [
         app.post("/v1/storage/stat", {"path": bad}, key),
         app.post("/v1/storage/stat", {"fileId": f"cloud://app/{bad}"}, key),
@@ -79,11 +82,17 @@ def test_every_parameter_refuses_it(app: Harness, key: str, bad: str) -> None:
         app.post("/v1/storage/copy", {"from": bad, "to": "shelf/new"}, key),
         app.post("/v1/storage/move", {"from": "shelf/there", "to": bad}, key),
         app.post("/v1/storage/move", {"from": f"cloud://app/{bad}", "to": "shelf/new"}, key),
+        app.post("/v1/storage/sign", to_send, key),
         app.post("/v1/storage/uploads", {"path": bad, "size": 1}, key),
+        app.post("/v1/storage/uploads", {"fileId": f"cloud://app/{bad}", "size": 1}, key),
         upload(app, bad, b"x", key),
         download(app, quote(bad, safe="/"), key),
+        download(app, quote(bad, safe="/"), key, query="w=5"),
+        download(app, quote(bad, safe="/"), key, range="bytes=0-1"),
+        download(app, quote(bad, safe="/"), query="expires=9999999999&version=x&signature=x"),
     ]
     assert {(one.status, one.code) for one in refusals} == {(400, "INVALID_ARGUMENT")}
+    assert app.request("HEAD", address, headers=holder).status == 400
     if bad and not bad.endswith("/"):
         listed = app.post("/v1/storage/list", {"prefix": bad}, key)
         assert (listed.status, listed.code) == (400, "INVALID_ARGUMENT")
