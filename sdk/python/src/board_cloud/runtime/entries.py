@@ -201,7 +201,7 @@ class ChannelEntry(Entry):
             gone = [one["session"] for one in (*frame["leave"], *frame["join"])]
             self._present(frame["join"], [one for one in self.here if one.session not in gone])
         elif frame["type"] == "resync":
-            # The cursor stays: what is still there comes next, and a new connection goes on from it.
+            # The cursor stays: what is there yet comes next, and a connection goes on from it.
             self._tell(Gap())
 
     def end(self, error: BaasError | None) -> None:
