@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
+from baas.auth.scopes import require_scope
 from baas.errors import Code, Problem, not_found
 from baas.gateway.adminroutes.impact import Changed, impact
 from baas.gateway.adminroutes.table import Body, Done, Nothing, admin_route
@@ -19,6 +20,8 @@ from baas.schema.actor import NOBODY, Actor
 
 _READ: Final = "settings:read"
 _WRITE: Final = "settings:write"
+#: A rule of one's own making tells, by `get()`, what is in any document.
+_DOCUMENTS: Final = "database:read"
 _Name = Annotated[str, msgspec.Meta(max_length=80)]
 _Text = Annotated[str, msgspec.Meta(max_length=MAX_TEXT)]
 
@@ -116,6 +119,7 @@ async def _caller(services: Services, given: Caller | None) -> Actor:
 
 
 async def _explain(services: Services, actor: Actor, body: ExplainBody) -> Tried:
+    require_scope(actor, _DOCUMENTS)
     if body.text is None:
         book = services.guard.book
     else:
@@ -149,6 +153,7 @@ class Impact(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def _impact(services: Services, actor: Actor, body: ImpactBody) -> Impact:
+    require_scope(actor, _DOCUMENTS)
     rules = await services.panel.rules.load_with(body.name, body.text)
     looked_at, changed = await impact(services, rules.book)
     return Impact(looked_at=looked_at, same=looked_at - len(changed), changed=changed)

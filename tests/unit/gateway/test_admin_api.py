@@ -493,3 +493,17 @@ def test_the_status_is_that_of_the_app(app: Harness, ann: Person) -> None:
     status = ann.good("status")
     assert (status["healthy"], status["collections"]) == (True, 1)
     assert status["data_bytes"] > 0
+
+
+@pytest.mark.parametrize("path", ["explain", "impact"])
+def test_rules_of_ones_own_are_tried_on_documents_that_one_may_read(
+    app: Harness, path: str
+) -> None:
+    """Else a key that reads settings could ask `get()` for any of them."""
+    bodies = {
+        "explain": {"collection": "posts", "operation": "read"},
+        "impact": {"name": "posts.yaml", "text": POSTS},
+    }
+    lacking = Person(app, app.admin_key("settings:read"))
+    assert lacking.ask(f"rules/{path}", bodies[path]).code == "PERMISSION_DENIED"
+    Person(app, app.admin_key("settings:read", "database:read")).good(f"rules/{path}", bodies[path])
