@@ -157,6 +157,34 @@ async def test_the_caller_s_rights_are_those_of_the_rules(shop: Shop) -> None:
 @shop(
     """
     @fn.event()
+    async def names(ctx, event):
+        files, bad, found = ctx.storage, event["bad"], {}
+        await files.put("r/there", b"x")
+        for name, work in {
+            "put": lambda: files.put(bad, b"x"), "get": lambda: files.get(bad),
+            "open": lambda: files.open(bad).__aenter__(), "stat": lambda: files.stat(bad),
+            "copy": lambda: files.copy("r/there", bad), "from": lambda: files.copy(bad, "r/new"),
+            "move": lambda: files.move("r/there", bad), "delete": lambda: files.delete(bad),
+            "sign": lambda: files.sign(bad), "of several": lambda: files.delete([bad]),
+            "upload": lambda: files.sign(bad, operation="upload", size=1),
+        }.items():
+            try:
+                await work()
+                found[name] = "it was done"
+            except Exception as problem:
+                found[name] = problem.code.name
+        return found
+    """
+)
+async def test_no_verb_takes_a_name_that_is_no_path(shop: Shop) -> None:
+    for bad in ("../x", "/etc/x", "a//b", "a\\b", "a\0b", "%2e%2e/x", "e\u0301", "", "x" * 851):
+        found = await shop.call("names", {"bad": bad})
+        assert set(found.values()) == {"INVALID_ARGUMENT"}, (bad, found)
+
+
+@shop(
+    """
+    @fn.event()
     async def swap(ctx, event):
         files, found = ctx.storage, []
         first = await files.put("r/a", b"one")
