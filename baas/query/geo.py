@@ -66,12 +66,15 @@ Region: TypeAlias = Near | InPolygons | InCap | InBox | Meets
 
 
 def holds(region: Region, value: Any) -> bool:
-    """Whether a document's value is a geometry of which the condition holds."""
+    """Whether a document's value is a geometry of which the condition holds. OutOfTime, as of
+    `distance`: it may have thousands of positions, and so may the next one."""
+    ask_clock(0.0)
     return type(value) is dict and _HOLDS[type(region)](region, value)
 
 
 def distance(near: Near, value: Any) -> float | None:
     """Metres from the point, where the condition holds; else None."""
+    ask_clock(0.0)
     metres = _metres(near.point, value)
     if metres is None or metres < near.least:
         return None

@@ -17,7 +17,6 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from baas.query import sphere
-from baas.query.patterns import ask_clock
 from baas.query.sphere import EPSILON, Box, Vector, angle, angle_to_arc, cross, dot
 from baas.schema.geojson import geometry_fault
 
@@ -70,7 +69,6 @@ def shape_of(value: Any) -> Shape | None:
         return None
     if (point := point_of(value)) is not None:
         return Shape(points=(point,))
-    ask_clock(0.0)  # it may have thousands of positions, and so may the next document's
     try:
         return read_shape(value)
     except NoShape:
@@ -179,7 +177,7 @@ def edges(shape: Shape) -> Iterator[Arc]:
 
 def box_of(shape: Shape) -> Box | None:
     """A box in space around it; None for an empty shape."""
-    boxes = [sphere.cap_box(point, 0.0) for point in shape.points]
+    boxes = [sphere.points_box(shape.points)] if shape.points else []
     boxes += [sphere.arc_box(a, b) for line in shape.lines for a, b in arcs(line)]
     boxes += [sphere.cap_box(one.middle, one.radius) for one in shape.polygons]
     return sphere.union(boxes) if boxes else None

@@ -7,7 +7,7 @@ other. What is closer than `EPSILON` touches.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from math import acos, asin, atan2, cos, hypot, pi, radians, sin
+from math import acos, asin, atan2, cos, hypot, pi, radians, sin, sqrt
 from typing import Final, TypeAlias
 
 Vector: TypeAlias = tuple[float, float, float]
@@ -101,11 +101,23 @@ def cap_box(center: Vector, radius: float) -> Box:
     return bounds[0], bounds[1], bounds[2], bounds[3], bounds[4], bounds[5]
 
 
+def points_box(points: Iterable[Vector], beyond: float = EPSILON) -> Box:
+    """The box around points, and `beyond` more on every side."""
+    xs, ys, zs = zip(*points, strict=True)
+    return (
+        min(xs) - beyond,
+        max(xs) + beyond,
+        min(ys) - beyond,
+        max(ys) + beyond,
+        min(zs) - beyond,
+        max(zs) + beyond,
+    )
+
+
 def arc_box(a: Vector, b: Vector) -> Box:
-    middle = unit((a[0] + b[0], a[1] + b[1], a[2] + b[2]))
-    if middle is None:
-        return cap_box(a, pi)
-    return cap_box(middle, angle(a, b) / 2)
+    # An arc is nowhere further from the straight line between its ends than in its middle.
+    sagitta = 1 - sqrt(max(0.0, (1 + dot(a, b)) / 2))
+    return points_box((a, b), sagitta + EPSILON)
 
 
 def union(boxes: Iterable[Box]) -> Box:

@@ -22,6 +22,9 @@ from typing import Final
 
 from baas.query.patterns import ask_clock
 
+#: Characters of one document's fields that are searched, all fields together in the order of the
+#: index. Words are cut where the document is written, and there nobody else is to wait.
+MAX_TEXT: Final = 50_000
 #: Scripts without spaces between words, and Hangul, where endings cling to words.
 _UNSPACED: Final = (
     "\u3005-\u3007\u3041-\u3096\u3099-\u309f\u30a1-\u30fa\u30fc-\u30ff\u3105-\u312f\u31a0-\u31bf"
@@ -67,10 +70,7 @@ def units(text: str) -> list[str]:
 @lru_cache(maxsize=16)
 def normal_form(text: str) -> str:
     """The units with a space around each; empty for a text without any. Many searches are asked of
-    the document that has just changed, so the last ones are kept. OutOfTime for a long text where
-    whoever runs the query has no time left."""
-    if len(text) > _LONG:
-        ask_clock(len(text) * _SECONDS)
+    the document that has just changed, so the last ones are kept."""
     found = units(text)
     return f" {' '.join(found)} " if found else ""
 
@@ -94,13 +94,30 @@ def holds(
     none: tuple[str, ...],
 ) -> bool:
     """Whether texts, taken together, have one of the needles `some` (where there are any), `every`
-    one of those and `none` of the last. Each needle is to be found within one text."""
-    forms = [form for text in texts if (form := normal_form(text))]
+    one of those and `none` of the last. Each needle is to be found within one text. OutOfTime for
+    long ones where whoever runs the query has no time left."""
+    looked_at = beginning(texts)
+    length = sum(map(len, looked_at))
+    if length > _LONG:
+        ask_clock(length * _SECONDS)
+    forms = [form for text in looked_at if (form := normal_form(text))]
     if any(_found(one, forms) for one in none):
         return False
     if not all(_found(one, forms) for one in every):
         return False
     return not some or any(_found(one, forms) for one in some)
+
+
+def beginning(texts: Iterable[str]) -> list[str]:
+    """As much of a document's texts as is searched: MAX_TEXT characters."""
+    left = MAX_TEXT
+    found = []
+    for text in texts:
+        found.append(text[:left])
+        left -= len(text)
+        if left <= 0:
+            break
+    return found
 
 
 def _found(needle: str, forms: list[str]) -> bool:
@@ -114,7 +131,7 @@ def tokens(texts: Iterable[str]) -> set[str]:
     """What an index files a document under: words; of runs each two characters that follow one
     another, and the last one, so that every character begins a token."""
     found: set[str] = set()
-    for text in texts:
+    for text in beginning(texts):
         for unit in units(text):
             if is_run(unit):
                 found.update(unit[at : at + _PAIR] for at in range(len(unit)))

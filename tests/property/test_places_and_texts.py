@@ -20,6 +20,7 @@ from baas.query.evaluate import matches
 from baas.query.near import default_sort, with_text_index
 from baas.query.order import sort_documents, sort_values
 from baas.query.parse import parse_filter
+from baas.query.sphere import Box, Vector, angle, angle_to_arc, arc_box, cap_box, unit, vector
 from baas.schema.model import CollectionSpec, IndexKey, IndexSpec
 from baas.schema.values import Document, decode
 from tests.support.places import geometries, nears, places, points, regions, searches, texts
@@ -209,6 +210,25 @@ def test_a_place_is_met_exactly_where_it_is_at_no_distance(shape: Any, point: An
     meets = parsed({"at": {"$geoIntersects": {"$geometry": shape}}})
     at_no_distance = parsed({"at": {"$near": {"$geometry": point, "$maxDistance": 1e-3}}})
     assert matches(meets, {"at": point}) == matches(at_no_distance, {"at": shape})
+
+
+directions = st.tuples(st.floats(-180, 180), st.floats(-90, 90)).map(lambda at: vector(*at))
+
+
+def inside(point: Vector, box: Box) -> bool:
+    x, y, z = point
+    return box[0] <= x <= box[1] and box[2] <= y <= box[3] and box[4] <= z <= box[5]
+
+
+@given(directions, directions, st.floats(0, 1))
+def test_a_box_holds_its_arc_and_a_cap_box_its_cap(a: Vector, b: Vector, part: float) -> None:
+    chord = tuple(one + (other - one) * part for one, other in zip(a, b, strict=True))
+    between = unit((chord[0], chord[1], chord[2]))
+    assume(between is not None)
+    assert between is not None
+    assert inside(between, arc_box(a, b))
+    assert inside(between, cap_box(a, angle(a, between)))
+    assert angle_to_arc(between, a, b) < 1e-7
 
 
 @given(texts)

@@ -13,6 +13,7 @@ from baas.query.geo import EARTH_RADIUS
 from baas.query.limits import QueryLimits
 from baas.query.parse import parse_filter
 from baas.query.shapes import MAX_POSITIONS
+from baas.query.text import MAX_TEXT
 
 PAGE = (Path(__file__).parents[3] / "docs" / "queries.md").read_text(encoding="utf-8")
 ROWS = [line for line in PAGE.splitlines() if line.startswith(("| `$", "| (a value)"))]
@@ -42,6 +43,7 @@ def test_the_limits_are_the_real_ones() -> None:
         f"{limits.MAX_PATTERN_LENGTH} characters, fixed",
         f"{limits.MAX_SEARCH_LENGTH} characters, {limits.MAX_SEARCH_TERMS} words and phrases,"
         " fixed",
+        f"the first {MAX_TEXT:,} characters",
         f"{limits.MAX_GEO_POSITIONS} in a filter, {MAX_POSITIONS:,} in a document, fixed",
         f"{EARTH_RADIUS:,.0f} m",
         f"{limits.MAX_SORT_KEYS} and {limits.MAX_PROJECTION_PATHS}, fixed",

@@ -11,7 +11,7 @@ from baas.query.evaluate import matches
 from baas.query.limits import MAX_SEARCH_LENGTH, MAX_SEARCH_TERMS, QueryLimits
 from baas.query.near import with_text_index
 from baas.query.parse import parse_filter
-from baas.query.text import normal_form
+from baas.query.text import MAX_TEXT, normal_form
 
 PATHS = (("title",), ("tags",), ("comments", "body"))
 
@@ -102,6 +102,14 @@ def test_all_fields_of_the_index_are_looked_at_and_no_others() -> None:
         assert finds(word, document) is bool(found)
     assert finds("tea -three", {**document, "title": "tea"}) is False
     assert not finds('"one two"', document)  # a phrase is in one text
+
+
+def test_of_long_texts_the_beginning_is_searched() -> None:
+    long = {"title": "x " * (MAX_TEXT // 2 - 2) + "tea coffee", "tags": "milk"}
+    assert finds("tea", long)
+    assert not finds("coffee", long)
+    assert not finds("milk", long)
+    assert finds("milk", {**long, "title": "short"})
 
 
 @pytest.mark.parametrize(
