@@ -2,7 +2,8 @@
 
 The gateway is held to them too (tests/e2e/test_golden_frames.py), so a client that gets on
 with them gets on with the gateway. A client may choose its own ids, and ask to have its messages
-acknowledged; all else must be as it stands there.
+acknowledged; all else must be as it stands there. Besides the steps of the files there is
+`{"close": [code, reason]}`: the server closes the connection, and waits for the next.
 """
 
 from __future__ import annotations
@@ -62,6 +63,10 @@ class GoldenServer:
             if kind == "connect":
                 self._at += 1
                 socket.transport.abort()
+                return
+            if kind == "close":
+                self._at += 1
+                await socket.close(*given)
                 return
             if kind == "client":
                 await self._expect(socket, given)
