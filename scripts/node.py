@@ -1,6 +1,7 @@
-"""The Node packages that the tests of the TypeScript SDK need, installed as their lock file says.
+"""The Node packages that tests need, installed as their lock files say: of the TypeScript SDK,
+and those that the admin panel is built with.
 
-    python scripts/node.py                 installs what is missing in tests/sdk/node
+    python scripts/node.py                 installs what is missing in tests/sdk/node and admin
 
 Nothing of it is shipped. `BAAS_TEST_NODE` names a Node that is not on the PATH; npm is the one
 beside it.
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 FOLDER: Final = Path(__file__).parents[1] / "tests" / "sdk" / "node"
+ADMIN: Final = Path(__file__).parents[1] / "admin"
 #: What fetch and structured errors of streams need.
 OLDEST: Final = 18
 _HELP: Final = "install Node.js 18 or later with npm, or name it in BAAS_TEST_NODE"
@@ -36,20 +38,20 @@ def program(name: str = "node") -> str:
     return found
 
 
-def install() -> Path:
+def install(folder: Path = FOLDER) -> Path:
     """The folder with `node_modules` in it. RuntimeError says why there is none."""
-    with (FOLDER / "package.json").open() as lock:
+    with (folder / "package.json").open() as lock:
         # Several workers of one test run ask at once.
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not _is_installed():
-            _install()
-    return FOLDER
+        if not _is_installed(folder):
+            _install(folder)
+    return folder
 
 
-def _is_installed() -> bool:
+def _is_installed(folder: Path) -> bool:
     """npm keeps a lock file of what it has put there."""
-    kept = FOLDER / "node_modules" / ".package-lock.json"
-    return kept.is_file() and _needed(FOLDER / "package-lock.json").items() <= _needed(kept).items()
+    kept = folder / "node_modules" / ".package-lock.json"
+    return kept.is_file() and _needed(folder / "package-lock.json").items() <= _needed(kept).items()
 
 
 def _needed(lock: Path) -> dict[str, str]:
@@ -62,16 +64,16 @@ def _needed(lock: Path) -> dict[str, str]:
     }
 
 
-def _install() -> None:
+def _install(folder: Path) -> None:
     done = subprocess.run(
         [program("npm"), "ci", "--no-audit", "--no-fund", "--prefer-offline"],
-        cwd=FOLDER,
+        cwd=folder,
         capture_output=True,
         text=True,
         check=False,
     )
     if done.returncode:
-        raise RuntimeError(f"npm ci failed in {FOLDER}:\n{(done.stderr or done.stdout)[-2000:]}")
+        raise RuntimeError(f"npm ci failed in {folder}:\n{(done.stderr or done.stdout)[-2000:]}")
 
 
 def main() -> None:
@@ -80,6 +82,7 @@ def main() -> None:
         if int(version.lstrip("v").partition(".")[0]) < OLDEST:
             raise RuntimeError(f"Node {version} is too old: {_HELP}")
         install()
+        install(ADMIN)
     except RuntimeError as fault:
         sys.exit(str(fault))
     print(f"node: {version}", flush=True)
