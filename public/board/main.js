@@ -80,7 +80,10 @@ function setUpComposer() {
       }
       return h('button.plain', { type: 'button', title: say('Delete'), onclick: take }, img)
     }))
+    form.oninput()
   }
+  // It stays open while there is something in it.
+  form.oninput = () => form.classList.toggle('open', title.value + text.value !== '' || picked.length > 0)
   pictures.onchange = () => {
     const all = [...picked, ...pictures.files]
     picked = all.filter((file) => file.size <= PICTURE_BYTES).slice(0, MOST_PICTURES)
@@ -99,9 +102,9 @@ function setUpComposer() {
       const post = { title: title.value.trim(), text: text.value.trim() }
       if (!post.title || !post.text) throw new Error(say('A post needs a title and a text.'))
       await publish(post, picked)
+      form.reset()
       picked = []
       showPicked()
-      form.reset()
     })
   }
 }

@@ -44,6 +44,7 @@ export function followLikes() {
   })
 }
 
+setInterval(() => cards.forEach((card) => card.age()), 30_000)
 document.addEventListener('renamed', () => cards.forEach((card) => card.rename()))
 
 function show(docs) {
@@ -150,6 +151,7 @@ function createCard({ _id, _openid }) {
     element,
     close,
     rename,
+    age: () => (when.textContent = ago(post._createTime)),
     comments: (count) => (said.textContent = count || ''),
     like: (mine) => {
       heart.classList.toggle('on', mine)
@@ -160,7 +162,7 @@ function createCard({ _id, _openid }) {
       title.textContent = post.title
       text.textContent = post.text
       link.href = `http/posts/${encodeURIComponent(post.slug)}`
-      when.textContent = ago(post._createTime)
+      this.age()
       when.title = post._createTime.toLocaleString()
       count.textContent = post.likes || ''
       if (pictures.childElementCount === 0) pictures.append(...(post.pictures || []).map(picture))

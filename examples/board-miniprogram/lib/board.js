@@ -53,7 +53,9 @@ function shown(document) {
     small: cloud.storage().url(fileID, { w: 480, h: 360, fit: 'cover' }),
     whole: cloud.storage().url(fileID),
   }))
-  return { ...document, name, letter: Array.from(name)[0], hue: hueOf(uid), when: ago(document._createTime), mine: uid === me(), pictures }
+  const { _id, title = '', text = '', likes = 0 } = document
+  const who = { name, letter: Array.from(name)[0], hue: hueOf(uid), mine: uid === me() }
+  return { _id, title, text, likes, pictures, ...who, when: ago(document._createTime) }
 }
 
 function hueOf(uid) {

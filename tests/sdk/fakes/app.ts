@@ -157,10 +157,16 @@ export class OpenPage {
   /** Data travels as JSON between a page's two threads: no functions, no undefined. */
   private setData(changes: any): void {
     for (const [name, value] of Object.entries(changes)) {
-      if (value === undefined) throw new Error(`${this.path}: setData({ ${name}: undefined })`)
-      this.instance.data[name] = value === null ? null : JSON.parse(JSON.stringify(value))
+      if (!isJson(value)) throw new Error(`${this.path}: setData({ ${name} }) is no JSON`)
+      this.instance.data[name] = JSON.parse(JSON.stringify(value))
     }
   }
+}
+
+function isJson(value: any): boolean {
+  if (value === null || typeof value !== 'object') return ['string', 'number', 'boolean', 'object'].includes(typeof value)
+  if (Array.isArray(value)) return value.every(isJson)
+  return typeof value.getTime !== 'function' && Object.values(value).every(isJson)
 }
 
 function datasetOf({ attributes }: Shown): Record<string, unknown> {

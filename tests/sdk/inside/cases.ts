@@ -83,6 +83,7 @@ const CASES: Record<string, Case> = {
     await fails(cloud.uploadFile({ cloudPath, filePath: file('y'), signal: abort }), 'ABORTED')
     await fails(cloud.uploadFile({ cloudPath, filePath: 'nowhere.png' }), 'NETWORK')
     await fails(cloud.uploadFile({ cloudPath, file: new Uint8Array(3) }), 'INVALID_ARGUMENT')
+    await fails(cloud.downloadFile({ fileID: 'cloud://board/../../auth/me' }), 'INVALID_ARGUMENT')
   },
 
   async 'writes wait for the network, through the end of the app'({ flaky }, open) {

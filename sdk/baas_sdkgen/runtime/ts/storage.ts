@@ -52,6 +52,8 @@ export interface Download {
 type Name = string
 
 const SCHEME = 'cloud://'
+/** Files are large and networks slow: an upload or download may take this long. Milliseconds. */
+const TRANSFER_TIMEOUT = 600_000
 
 export class Storage {
   constructor(private readonly http: Http) {}
@@ -63,8 +65,9 @@ export class Storage {
     const fields: Record<string, string> = { path: cloudPath }
     if (metadata !== undefined) fields.metadata = JSON.stringify(encode(metadata))
     const headers: Record<string, string> = {}
+    const limits = { timeout: TRANSFER_TIMEOUT, ...options }
     // Once: whether a broken upload has replaced the file is not known, and files are large.
-    const answer = await this.http.attempt(options, 'once', headers, (timeout) =>
+    const answer = await this.http.attempt(limits, 'once', headers, (timeout) =>
       this.http.platform.upload({
         url: `${this.http.base}/v1/storage/upload`,
         headers,
@@ -82,7 +85,8 @@ export class Storage {
   async downloadFile(options: TransferOptions & { fileID: Name; image?: ImageOptions }): Promise<Download> {
     const url = this.url(options.fileID, options.image)
     const headers: Record<string, string> = {}
-    const found = await this.http.attempt(options, 'read', headers, async (timeout) => {
+    const limits = { timeout: TRANSFER_TIMEOUT, ...options }
+    const found = await this.http.attempt(limits, 'read', headers, async (timeout) => {
       const got = await this.http.platform.download({
         url,
         headers,
@@ -152,7 +156,7 @@ export class Storage {
 
   /** The address of a file that everybody may read. */
   url(name: Name, image: ImageOptions = {}): string {
-    const path = pathOf(name).split('/').map(encodeURIComponent).join('/')
+    const path = pathOf(name).split('/').map(segment).join('/')
     const query = Object.keys(image)
       .filter((key) => (image as any)[key] !== undefined)
       .map((key) => `${key}=${encodeURIComponent((image as any)[key])}`)
@@ -179,6 +183,12 @@ export interface DeletedFile {
   status: number
   code: string
   errMsg: string
+}
+
+/** `..` would be another address than a file's, however it is spelled. */
+function segment(text: string): string {
+  if (text === '.' || text === '..') throw new BaasError('INVALID_ARGUMENT', 'a file is named by its whole path')
+  return encodeURIComponent(text)
 }
 
 function naming(name: Name): { fileId: string } | { path: string } {
