@@ -23,11 +23,22 @@ _OPERATORS: Final = {"gt": "$gt", "gte": "$gte", "lt": "$lt", "lte": "$lte"}
 _SCALARS: Final = frozenset({Kind.NUMBER, Kind.STRING, Kind.BOOLEAN, Kind.DATE})
 #: A longer `$and` or `$or` is left to the evaluator: the server bounds the size of a query.
 _MOST_ITEMS: Final = 2000
+#: So is what nests deeper: the server takes documents of up to a hundred levels, a query too.
+_DEEPEST: Final = 60
 
 
 def compile_filter(filter: ast.Filter) -> Native:
     """For rows of a collection."""
-    return _Compiler(BSON).filter(filter)
+    native = _Compiler(BSON).filter(filter)
+    return INEXACT if _depth(native.filter) > _DEEPEST else native
+
+
+def _depth(value: Any) -> int:
+    if isinstance(value, dict):
+        return 1 + max(map(_depth, value.values()), default=0)
+    if isinstance(value, list) and value and isinstance(value[0], (dict, list)):
+        return 1 + max(map(_depth, value))
+    return 0
 
 
 class _Compiler(NamedTuple):

@@ -7,13 +7,14 @@ that is a change of this file alone (docs/decisions/mongo.md).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from enum import Enum
 from typing import Any, Final, TypeAlias
 
 from bson import Binary, Int64
+from bson import encode as encode_bson
 from bson.datetime_ms import DatetimeMS
 from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import DeleteOne, InsertOne, ReplaceOne, UpdateOne
@@ -38,7 +39,8 @@ from baas.errors import Code, Problem
 
 __all__ = [
     "Binary", "DatetimeMS", "DeleteOne", "Driver", "Fault", "InsertOne", "Int64", "PyMongoError",
-    "ReplaceOne", "Row", "Session", "Transactions", "UpdateOne", "fault_of", "unavailable",
+    "ReplaceOne", "Row", "Session", "Transactions", "UpdateOne", "fault_of", "size_of",
+    "unavailable",
 ]  # fmt: skip
 
 Row: TypeAlias = dict[str, Any]
@@ -50,6 +52,9 @@ Session: TypeAlias = Any
 _APP_NAME: Final = "baas"
 #: Documents fetched at a time from a cursor.
 _BATCH: Final = 500
+#: The same where nobody knows yet how heavy they are, and what they may weigh together.
+_FIRST: Final = 16
+_HEAVY: Final = 4 * 1024**2
 _MAX_TIME_EXPIRED: Final = 50
 _UNAUTHORIZED: Final = frozenset({13, 18})
 _INDEX_CLASH: Final = frozenset({85, 86})
@@ -72,6 +77,11 @@ class Fault(Enum):
     REFUSED = "the server does not let this user in"
     UNREACHABLE = "no primary could be reached"
     OTHER = "anything else"
+
+
+def size_of(row: Row) -> int:
+    """Bytes that the server would be sent."""
+    return len(encode_bson(row))
 
 
 def fault_of(error: PyMongoError) -> Fault:
@@ -251,8 +261,13 @@ class Driver:
         skip: int = 0,
         max_ms: int | None = None,
         batch: int = _BATCH,
+        weigh: Callable[[Row], int] | None = None,
     ) -> AsyncGenerator[list[Row], None]:
-        """The documents that match, some at a time; never an empty list."""
+        """The documents that match, some at a time; never an empty list.
+
+        With `weigh`, as many as are not heavier together than a few megabytes by what the last
+        ones weighed.
+        """
         cursor = self._of(name, session).find(
             filter,
             fields,
@@ -266,11 +281,15 @@ class Driver:
             cursor = cursor.allow_disk_use(True)
         if max_ms is not None:
             cursor = cursor.max_time_ms(max_ms)
+        some = batch if weigh is None else min(batch, _FIRST)
         try:
-            while rows := await cursor.to_list(batch):
+            while rows := await cursor.to_list(some):
                 yield rows
-                if len(rows) < batch:
+                if len(rows) < some:
                     break
+                if weigh is not None:
+                    each = max(1, sum(map(weigh, rows)) // len(rows))
+                    some = max(1, min(batch, _HEAVY // each))
         finally:
             await cursor.close()
 

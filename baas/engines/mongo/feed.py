@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import aclosing
 from typing import Any, Final
 
 from baas.engines.mongo.driver import Driver, PyMongoError, Row, unavailable
@@ -18,6 +19,8 @@ from baas.ports.changes import ChangeEvent, CursorTooOld
 
 #: How often other gateways' writes are looked for while somebody waits, in seconds.
 POLL: Final = 0.075
+#: Images that one read holds at once.
+_PAGE_BYTES: Final = 16 * 1024**2
 #: A number that the server can hold.
 _MOST_DIGITS: Final = 18
 
@@ -35,9 +38,7 @@ class MongoFeed:
     async def read(self, after: str, limit: int = 1000) -> list[ChangeEvent]:
         position = self._position(after)
         try:
-            rows = await self._driver.find(
-                FEED, {"_id": {"$gt": position}}, sort=[("_id", 1)], limit=limit
-            )
+            rows = await self._page(position, limit)
         except PyMongoError as error:
             raise unavailable() from error
         if rows and rows[0]["_id"] != position + 1:
@@ -45,6 +46,21 @@ class MongoFeed:
         if not rows and position > await self._last():
             raise CursorTooOld(after)
         return [self._event(row) for row in rows]
+
+    async def _page(self, after: int, limit: int) -> list[Row]:
+        """The next rows; fewer than `limit` where they are large."""
+        found: list[Row] = []
+        pages = self._driver.batches(
+            FEED, {"_id": {"$gt": after}}, sort=[("_id", 1)], limit=limit, weigh=_weight
+        )
+        held = 0
+        async with aclosing(pages) as batches:
+            async for rows in batches:
+                found += rows
+                held += sum(map(_weight, rows))
+                if held > _PAGE_BYTES:
+                    break
+        return found
 
     def order(self, cursor: str) -> int:
         return self._position(cursor)
@@ -133,6 +149,10 @@ class MongoFeed:
             actor=row["actor"],
             depth=row["depth"],
         )
+
+
+def _weight(row: Row) -> int:
+    return len(row["before"] or b"") + len(row["after"] or b"")
 
 
 def _image(row: Mapping[str, Any], name: str) -> bytes | None:

@@ -50,11 +50,14 @@ class Presence:
         await self._driver.update(HOLDERS, {"_id": self._name}, sign, upsert=True)
 
     async def free(self) -> None:
-        """Ends what the dead left open."""
-        for row in await self._dead():
-            _log.warning("the gateway %s is gone; what it left open is ended", row["_id"])
-            await self._driver.kill_sessions(row["sessions"])
-            await self._driver.delete(HOLDERS, {"_id": row["_id"], "seen": row["seen"]})
+        """Ends what the dead left open; whoever gets no turn asks again."""
+        try:
+            for row in await self._dead():
+                _log.warning("the gateway %s is gone; what it left open is ended", row["_id"])
+                await self._driver.kill_sessions(row["sessions"])
+                await self._driver.delete(HOLDERS, {"_id": row["_id"], "seen": row["seen"]})
+        except PyMongoError as error:
+            _log.warning("what the dead left open could not be ended: %r", error)
 
     async def _dead(self) -> list[Row]:
         now: Any = await self._driver.server_time()

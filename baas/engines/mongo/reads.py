@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from typing import Any, Final, TypeVar
 
 from baas.engines.mongo.catalogue import Catalogue, CollectionInfo, is_name
@@ -143,8 +144,9 @@ class Reads:
                 budget,
             )
         total = 0
-        async for bodies in self._judged(collection, filter, native, None, budget):
-            total += len(bodies)
+        async with aclosing(self._judged(collection, filter, native, None, budget)) as pages:
+            async for bodies in pages:
+                total += len(bodies)
         return total
 
     async def first(self, collection: str, filter: Filter, limit: int) -> list[bytes]:
@@ -175,18 +177,22 @@ class Reads:
         found: list[bytes] = []
         if native.exact:
             more: Any = {"limit": limit or 0, "skip": skip}
-            async for rows in self._rows(collection, native.filter, order, budget, **more):
-                bodies = [bytes(row[JSON]) for row in rows]
-                budget.hold(bodies)
-                found += bodies
+            rows = self._rows(collection, native.filter, order, budget, **more)
+            async with aclosing(rows) as batches:
+                async for batch in batches:
+                    bodies = [bytes(row[JSON]) for row in batch]
+                    budget.hold(bodies)
+                    found += bodies
             return found
-        async for bodies in self._judged(collection, filter, native, order, budget, accept):
-            passed, skip = bodies[skip:], max(0, skip - len(bodies))
-            passed = passed if limit is None else passed[: limit - len(found)]
-            budget.hold(passed)
-            found += passed
-            if limit is not None and len(found) >= limit:
-                break
+        judged = self._judged(collection, filter, native, order, budget, accept)
+        async with aclosing(judged) as pages:
+            async for bodies in pages:
+                passed, skip = bodies[skip:], max(0, skip - len(bodies))
+                passed = passed if limit is None else passed[: limit - len(found)]
+                budget.hold(passed)
+                found += passed
+                if limit is not None and len(found) >= limit:
+                    break
         return found
 
     async def _sorted_here(self, query: Find, native: Native, budget: Budget) -> list[bytes]:
@@ -194,14 +200,14 @@ class Reads:
         wanted = None if query.limit is None else query.limit + query.skip
         accept = None if query.after is None else _follows(query.sort, query.after)
         rows: list[tuple[tuple[Value, ...], bytes]] = []
-        async for bodies in self._judged(
-            query.collection, query.filter, native, None, budget, accept
-        ):
-            rows += [(sort_values(decode(body), query.sort), body) for body in bodies]
-            if wanted is not None and len(rows) > wanted + _SPARE:
-                rows = _ordered(rows, query.sort)[:wanted]
-            if sum(len(body) for _, body in rows) > budget.most_bytes:
-                raise too_much(budget.most_bytes)
+        judged = self._judged(query.collection, query.filter, native, None, budget, accept)
+        async with aclosing(judged) as pages:
+            async for bodies in pages:
+                rows += [(sort_values(decode(body), query.sort), body) for body in bodies]
+                if wanted is not None and len(rows) > wanted + _SPARE:
+                    rows = _ordered(rows, query.sort)[:wanted]
+                if sum(len(body) for _, body in rows) > budget.most_bytes:
+                    raise too_much(budget.most_bytes)
         return [body for _, body in _ordered(rows, query.sort)[query.skip : wanted]]
 
     async def _judged(
@@ -215,18 +221,26 @@ class Reads:
     ) -> AsyncGenerator[list[bytes], None]:
         """What the evaluator, and `accept`, let through, some at a time."""
         judge = Judge(filter, accept, budget.end)
-        async for rows in self._rows(collection, native.filter, order, budget):
-            bodies = [bytes(row[JSON]) for row in rows]
-            judge.take(bodies)
-            while not judge.done:
-                try:
-                    await (asyncio.to_thread(judge.run) if len(bodies) > _FEW else _now(judge.run))
-                except LookupNeeded as need:
-                    found = await self._fetch(need.collection, need.id)
-                    judge.lookups.known[need.collection, need.id] = found
-            budget.left_ms()
-            if judge.passed:
-                yield judge.passed
+        async with aclosing(self._rows(collection, native.filter, order, budget)) as batches:
+            async for batch in batches:
+                bodies = [bytes(row[JSON]) for row in batch]
+                judge.take(bodies)
+                await self._run(judge, len(bodies))
+                budget.left_ms()
+                if judge.passed:
+                    yield judge.passed
+
+    async def _run(self, judge: Judge, rows: int) -> None:
+        """In a thread where it may take long, as often as a rule wants another document."""
+        while not judge.done:
+            try:
+                if rows > _FEW:
+                    await asyncio.to_thread(judge.run)
+                else:
+                    judge.run()
+            except LookupNeeded as need:
+                found = await self._fetch(need.collection, need.id)
+                judge.lookups.known[need.collection, need.id] = found
 
     async def _rows(
         self, collection: str, filter: Row, order: Any, budget: Budget, **more: Any
@@ -238,16 +252,16 @@ class Reads:
             session=self._session,
             sort=order,
             max_ms=budget.left_ms(),
+            weigh=_weight,
             **more,
         )
         try:
-            async for batch in rows:
-                budget.left_ms()
-                yield batch
+            async with aclosing(rows) as batches:
+                async for batch in batches:
+                    budget.left_ms()
+                    yield batch
         except PyMongoError as error:
             raise _told(error, budget) from error
-        finally:
-            await rows.aclose()
 
     async def _guarded(self, work: Awaitable[T], budget: Budget) -> T:
         try:
@@ -256,13 +270,13 @@ class Reads:
             raise _told(error, budget) from error
 
 
+def _weight(row: Row) -> int:
+    return len(row[JSON])
+
+
 def _told(error: PyMongoError, budget: Budget) -> Exception:
     """A time limit is the caller's to hear of; the rest is for whoever holds the session."""
     return timed_out(budget.seconds) if fault_of(error) is Fault.TIMEOUT else error
-
-
-async def _now(work: Callable[[], None]) -> None:
-    work()
 
 
 def _follows(sort: Sort, after: tuple[Value, ...]) -> Callable[[Document], bool]:

@@ -23,6 +23,8 @@ from baas.settings import DatabaseSettings
 #: The wire version of MongoDB 5.0, the first with reads of one moment outside of transactions.
 LEAST_WIRE_VERSION: Final = 13
 LEAST_VERSION: Final = "5.0"
+#: What `mongos`, the way into a cluster of several sets, says of itself.
+_ROUTER: Final = "isdbgrid"
 #: Keys of the engine's own indexes: collection, name, keys, options.
 _INDEXES: Final[tuple[tuple[str, str, list[tuple[str, int]], Row], ...]] = (
     (ONCE, "expires", [("expires", 1), ("order", 1)], {}),
@@ -42,7 +44,7 @@ async def check_server(driver: Driver) -> None:
         hello = await driver.admin("hello")
     except PyMongoError as error:
         raise ConfigurationError(_unreachable(error)) from None
-    if "setName" not in hello:
+    if "setName" not in hello and hello.get("msg") != _ROUTER:
         raise ConfigurationError(
             "database.mongo_url names a server that is no replica set, so it has no transactions; "
             "one node is enough: start mongod with --replSet rs0 and run rs.initiate()"
@@ -67,6 +69,8 @@ async def describe(settings: DatabaseSettings) -> str:
     finally:
         driver.close()
     members = len(hello.get("hosts", ()))
+    if hello.get("msg") == _ROUTER:
+        return f"MongoDB {build['version']}, a sharded cluster"
     return f"MongoDB {build['version']}, replica set {hello['setName']} of {members}"
 
 

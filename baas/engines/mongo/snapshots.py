@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from typing import Final, TypeVar
 
-from baas.engines.mongo.catalogue import Catalogue, load
+from baas.engines.mongo.catalogue import Catalogue, is_name, load
 from baas.engines.mongo.driver import Driver, Row, Session
 from baas.engines.mongo.faults import telling
 from baas.engines.mongo.feed import MongoFeed
@@ -84,13 +84,19 @@ class SnapshotReader:
 async def scan(
     driver: Driver, settings: DatabaseSettings, known: Catalogue, collection: str
 ) -> AsyncGenerator[bytes, None]:
+    if not is_name(collection):
+        return
     async with moment(driver, settings, known) as (session, _, _):
         rows = driver.batches(
-            collection, {}, {JSON: 1, ID: 0}, session=session, sort=[(ID, 1)], batch=_BATCH
+            collection,
+            {},
+            {JSON: 1, ID: 0},
+            session=session,
+            sort=[(ID, 1)],
+            batch=_BATCH,
+            weigh=lambda row: len(row[JSON]),
         )
-        try:
-            async for batch in rows:
+        async with aclosing(rows) as batches:
+            async for batch in batches:
                 for row in batch:
                     yield bytes(row[JSON])
-        finally:
-            await rows.aclose()

@@ -24,7 +24,15 @@ from baas.engines.mongo.driver import (
 from baas.engines.mongo.names import COLLECTIONS, FEED, ONCE
 from baas.engines.mongo.reads import Reads, too_much
 from baas.engines.mongo.turns import Turn
-from baas.engines.mongo.values import ID, JSON, array_paths, row_of, unique_key, value_at
+from baas.engines.mongo.values import (
+    ID,
+    JSON,
+    array_paths,
+    check_size,
+    row_of,
+    unique_key,
+    value_at,
+)
 from baas.errors import Code, Problem
 from baas.ports.documents import (
     DELETE,
@@ -52,6 +60,8 @@ _Key = tuple[str, str]
 #: A key of a unique index: of which collection, of which index, and the key.
 _Unique = tuple[str, str, bytes]
 _NOTHING: Final = StepResult()
+#: In this order; each kind is one command.
+_KINDS: Final = (DeleteOne, UpdateOne, ReplaceOne, InsertOne)
 _ABSENT: Final = object()
 
 
@@ -126,9 +136,8 @@ class Steps:
         for collection, ids in wanted.items():
             found: dict[str, bytes] = {}
             if collection in self.catalogue.collections:
-                rows = await self._driver.find(
-                    collection, {ID: {"$in": sorted(ids)}}, {JSON: 1}, session=self._session
-                )
+                named: Row = {ID: {"$in": sorted(ids)}}
+                rows = await self._driver.find(collection, named, {JSON: 1}, session=self._session)
                 found = {row[ID]: bytes(row[JSON]) for row in rows}
             for id in ids:
                 self._stored[collection, id] = found.get(id)
@@ -241,6 +250,7 @@ class Steps:
         after = encode(outcome)
         if before is None:
             return await self._insert(collection, id, outcome, after)
+        check_size(outcome, after)
         await self._prepare(collection, outcome)
         self._set((collection, id), after, outcome)
         return self._announce(collection, Written(id, before, after))
@@ -248,6 +258,7 @@ class Steps:
     async def _insert(self, collection: str, id: str, document: Document, body: bytes) -> Written:
         if await self._current(collection, id) is not None:
             raise DuplicateKey(collection, None, id)
+        check_size(document, body)
         await self._prepare(collection, document)
         self._set((collection, id), body, document)
         return self._announce(collection, Written(id, None, body))
@@ -403,8 +414,8 @@ class Steps:
                 continue
             row = self._row(info, id, body)
             operations.append(InsertOne(row) if before is None else ReplaceOne({ID: id}, row))
-        # Deletions first: what they held is free for the others.
-        operations.sort(key=lambda one: not isinstance(one, DeleteOne))
+        # Deletions first: what they held is free for the others. And one kind after the other.
+        operations.sort(key=lambda one: _KINDS.index(type(one)))
         await self._driver.bulk(collection, operations, session=self._session)
 
     def _row(self, info: CollectionInfo, id: str, body: bytes) -> Row:

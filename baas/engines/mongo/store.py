@@ -97,6 +97,10 @@ class MongoStore:
     # -- reads -------------------------------------------------------------------------------------
 
     async def get(self, collection: str, id: str, filter: Filter = ALWAYS) -> bytes | None:
+        if needs_lookups(filter):
+            async with self.snapshot() as reader:
+                found: Any = await reader.get(collection, id, filter)  # type: ignore[misc]
+                return found  # type: ignore[no-any-return]
         async with telling("a read"):
             return await self._reads.get(collection, id, filter)
 

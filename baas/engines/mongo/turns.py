@@ -36,11 +36,17 @@ from baas.engines.mongo.names import META
 from baas.ids import new_id
 
 _log: Final = logging.getLogger("baas.mongo")
-#: Tasks of one transaction at most; the rest waits for the next.
+#: Tasks of one transaction at most, and what they may weigh together; the rest waits for the next.
 _GROUP: Final = 256
+_HEAVY: Final = 4 * 1024**2
 #: Seconds between two attempts, at first and at most. The actual ones are drawn from below it.
 _FIRST_PAUSE: Final = 0.002
-_LONGEST_PAUSE: Final = 0.1
+_LONGEST_PAUSE: Final = 0.02
+#: Seconds that a gateway leaves the row alone after its turn, where others take turns too: else
+#: whoever has it would have it again before anyone else has asked.
+_COURTESY: Final = 0.003
+#: Others that took a turn so recently are taken to want another.
+_RECENT_MS: Final = 1000
 #: How often a commit is repeated where nobody knows whether it was done, before a new turn tells.
 _COMMITS: Final = 3
 #: Seconds without a turn after which somebody may have died in the middle of one.
@@ -98,7 +104,7 @@ class Turns(Generic[T]):
     def __init__(
         self, driver: Driver, name: str, clock: Clock, patience: float, run: Run[T],
         committed: Callable[[], None], before: Callable[[], Awaitable[None]] | None = None,
-        *, stuck: Callable[[], Awaitable[None]],
+        *, stuck: Callable[[], Awaitable[None]], weigh: Callable[[T], int] = lambda work: 0,
     ) -> None:  # fmt: skip
         self._driver = driver
         self._name = name
@@ -108,7 +114,11 @@ class Turns(Generic[T]):
         self._committed = committed
         self._before = before
         self._stuck = stuck
+        self._weigh = weigh
+        self._crowded = False
         self._transactions: Transactions | None = None
+        #: Transactions that nobody knows to be committed or not, by the names that they left.
+        self._undecided: dict[str, list[tuple[Task[T], Any, bool]]] = {}
         self._gateway = new_id()
         self._queue: deque[Task[T]] = deque()
         self._group: list[Task[T]] = []
@@ -150,34 +160,50 @@ class Turns(Generic[T]):
 
     async def _work(self) -> None:
         while self._queue:
-            await asyncio.sleep(0)  # what else this turn of the loop has to write joins the group
-            count = min(_GROUP, len(self._queue))
-            self._group = [self._queue.popleft() for _ in range(count)]
-            try:
-                await self._finish(self._group)
-            except Exception:
-                _log.exception("a group of writes failed")
-                self._give_up(self._group)
+            # What else this turn of the loop has to write joins the group.
+            await asyncio.sleep(_COURTESY if self._crowded else 0)
+            self._group = self._next_group()
+            await self._settle(self._group)
             group, self._group = self._group, []
             for task in group:
                 task.tell()
 
+    def _next_group(self) -> list[Task[T]]:
+        group: list[Task[T]] = []
+        weight = 0
+        while self._queue and len(group) < _GROUP and weight < _HEAVY:
+            task = self._queue.popleft()
+            weight += self._weigh(task.work)
+            group.append(task)
+        return group
+
+    async def _settle(self, group: list[Task[T]]) -> None:
+        """Gives every task its outcome. What nobody foresaw is the fault of one of them: then each
+        is done alone, so that the others do not suffer for it."""
+        try:
+            await self._finish(group)
+        except Exception as error:
+            if len(group) == 1:
+                _log.error("a write failed: %r", error, exc_info=error)
+                self._give_up(group)
+                return
+            for task in group:
+                if not task.failed:
+                    await self._settle([task])
+
     async def _finish(self, group: list[Task[T]]) -> None:
         """Attempts until every task has an outcome that will stay."""
         end = time.monotonic() + self._patience
-        undecided: dict[str, list[tuple[Task[T], Any, bool]]] = {}
         pause = _FIRST_PAUSE
         stuck = time.monotonic() + _STUCK
         while True:
             tasks = [task for task in group if not task.failed]
             try:
-                if await self._attempt(tasks, undecided):
+                if await self._attempt(tasks):
                     return
             except PyMongoError as error:
                 if fault_of(error) not in (Fault.TRANSIENT, Fault.UNKNOWN, Fault.UNREACHABLE):
-                    _log.error("a group of writes failed: %r", error)
-                    self._give_up(tasks)
-                    return
+                    raise
                 if time.monotonic() > end:
                     _log.error("a group of writes was given up: %r", error)
                     self._give_up(tasks)
@@ -193,9 +219,7 @@ class Turns(Generic[T]):
             if not task.failed:
                 task.fail(unavailable())
 
-    async def _attempt(
-        self, tasks: list[Task[T]], undecided: dict[str, list[tuple[Task[T], Any, bool]]]
-    ) -> bool:
+    async def _attempt(self, tasks: list[Task[T]]) -> bool:
         """Whether every task has its outcome; False where some have to go again."""
         if not tasks:
             return True
@@ -207,11 +231,8 @@ class Turns(Generic[T]):
         transactions.begin()
         try:
             turn = Turn(self._driver, transactions.session, await self._take(transactions))
-            last = turn.row.get("last", {}).get(self._gateway, {}).get("name")
-            if last in undecided:
-                for task, outcome, failed in undecided[last]:
-                    task.outcome, task.failed = outcome, failed
-                self._committed()
+            tasks = self._without_decided(turn, tasks)
+            if not tasks:
                 return True
             try:
                 wrote = await self._run(turn, tasks)
@@ -220,11 +241,25 @@ class Turns(Generic[T]):
             if not wrote:
                 return True
             await self._put(turn, name)
-            await self._commit(transactions, name, tasks, undecided)
+            await self._commit(transactions, name, tasks)
         finally:
             await transactions.abort()
         self._committed()
         return True
+
+    def _without_decided(self, turn: Turn, tasks: list[Task[T]]) -> list[Task[T]]:
+        """What is left to do, now that every earlier turn of this gateway is decided: one whose
+        name the row has was committed, whatever became of the answer."""
+        last = turn.row.get("last", {}).get(self._gateway, {}).get("name")
+        decided = self._undecided.get(last, [])
+        self._undecided.clear()
+        if not decided:
+            return tasks
+        for task, outcome, failed in decided:
+            task.outcome, task.failed = outcome, failed
+        self._committed()
+        done = {id(task) for task, _, _ in decided}
+        return [task for task in tasks if id(task) not in done]
 
     async def _take(self, transactions: Transactions) -> Row:
         row = await self._driver.take(
@@ -232,6 +267,12 @@ class Turns(Generic[T]):
         )
         if row is None:
             raise RuntimeError(f"{META} has lost its row {self._name!r}")
+        recent = self._clock.now_ms() - _RECENT_MS
+        self._crowded = any(
+            entry["time"] > recent
+            for gateway, entry in row.get("last", {}).items()
+            if gateway != self._gateway
+        )
         return row
 
     async def _put(self, turn: Turn, name: str) -> None:
@@ -247,13 +288,7 @@ class Turns(Generic[T]):
             change["$unset"] = {f"last.{gateway}": "" for gateway in gone}
         await self._driver.update(META, {"_id": self._name}, change, session=turn.session)
 
-    async def _commit(
-        self,
-        transactions: Transactions,
-        name: str,
-        tasks: list[Task[T]],
-        undecided: dict[str, list[tuple[Task[T], Any, bool]]],
-    ) -> None:
+    async def _commit(self, transactions: Transactions, name: str, tasks: list[Task[T]]) -> None:
         for attempt in range(_COMMITS):
             try:
                 await transactions.commit()
@@ -262,5 +297,6 @@ class Turns(Generic[T]):
                 if fault_of(error) not in (Fault.UNKNOWN, Fault.UNREACHABLE):
                     raise
                 if attempt + 1 == _COMMITS:
-                    undecided[name] = [(task, task.outcome, task.failed) for task in tasks]
+                    outcomes = [(task, task.outcome, task.failed) for task in tasks]
+                    self._undecided[name] = outcomes
                     raise

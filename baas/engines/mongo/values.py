@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, Final
 
-from baas.engines.mongo.driver import Binary, DatetimeMS, Row
+from baas.engines.mongo.driver import Binary, DatetimeMS, Row, size_of
 from baas.errors import Code, Problem
 from baas.schema.values import (
     DATE,
@@ -32,21 +32,28 @@ BSON: Final = "d"
 UNIQUE: Final = "u"
 ID: Final = "_id"
 _INT64: Final = 2**63 - 1
-#: The server's limit is 16 MiB for a row, which holds a document twice, and for a row of the feed,
-#: which holds it before and after.
+#: The server's limit is 16 MiB for a row. One of the feed holds a document before and after; one of
+#: a collection holds it as JSON and as BSON, which for a list of digits is six times as long.
 MOST_BYTES: Final = 7 * 1024**2
+_MOST_ROW_BYTES: Final = 16 * 1024**2 - 16 * 1024
+_SURE_BYTES: Final = 2 * 1024**2
 _KEY_BYTES: Final = 16
 
 
 def row_of(id: str, document: Document, body: bytes, unique: Row) -> Row:
-    """LIMIT_EXCEEDED for a document that the server cannot hold."""
-    if len(body) > MOST_BYTES:
-        message = f"A document of {len(body)} bytes; this store holds up to {MOST_BYTES}."
-        raise Problem(Code.LIMIT_EXCEEDED, message)
     row: Row = {ID: id, JSON: Binary(body), BSON: to_bson(document)}
     if unique:
         row[UNIQUE] = unique
     return row
+
+
+def check_size(document: Document, body: bytes) -> None:
+    """LIMIT_EXCEEDED for a document that the server cannot hold."""
+    if len(body) <= _SURE_BYTES:
+        return
+    if len(body) > MOST_BYTES or len(body) + size_of(to_bson(document)) > _MOST_ROW_BYTES:
+        message = f"A document of {len(body)} bytes is too large for this store."
+        raise Problem(Code.LIMIT_EXCEEDED, message)
 
 
 def to_bson(value: Value) -> Any:

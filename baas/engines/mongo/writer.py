@@ -31,6 +31,10 @@ from baas.settings import DatabaseSettings
 
 _log: Final = logging.getLogger("baas.mongo")
 _AGAIN: Final = frozenset({Fault.TRANSIENT, Fault.UNKNOWN, Fault.UNREACHABLE})
+#: Batches between two turns of the loop for others.
+_PAUSE_EVERY: Final = 32
+#: What a step weighs beside the bodies it brings, in bytes.
+_STEP: Final = 500
 
 #: Work of the engine itself in a turn: a change of the catalogue. Quick; may run again.
 Exclusive = Callable[[Turn, Steps], Awaitable[None]]
@@ -63,7 +67,7 @@ class Writer:
         self.catalogue = Catalogue(-1, {})
         self._turns: Turns[Batch] = Turns(
             driver, DOCUMENTS_TURN, clock, settings.mongo_patience, self._run, self._adopt,
-            self._before, stuck=stuck,
+            self._before, stuck=stuck, weigh=_weight,
         )  # fmt: skip
         self._next: Catalogue | None = None
         self._parallel: ParallelArrays | None = None
@@ -121,17 +125,16 @@ class Writer:
         await steps.fetch(_needed(tasks))
         await steps.fetch_answers(task.work.once.key for task in tasks if task.work.once)
         self._note_singles(steps)
-        for task in tasks:
+        for position, task in enumerate(tasks):
+            if position % _PAUSE_EVERY == _PAUSE_EVERY - 1:
+                await asyncio.sleep(0)
             if task.work.exclusive is not None:
                 await self._exclusive(turn, steps, task)
             else:
                 await self._batch(steps, task)
         if not steps.wrote:
             return False
-        try:
-            await steps.finish()
-        except PyMongoError as error:
-            raise self._after(error, tasks) from error
+        await steps.finish()
         self._next = steps.catalogue
         return True
 
@@ -188,15 +191,10 @@ class Writer:
                 raise
         return tuple(results)
 
-    def _after(self, error: PyMongoError, tasks: list[Task[Batch]]) -> Exception:
-        """The server refused what the steps had found good: somebody else writes there, too."""
-        if fault_of(error) in _AGAIN:
-            return error
-        _log.error("the server refused a group of writes: %r", error)
-        if len(tasks) == 1:
-            tasks[0].fail(unavailable())
-            return RunAgain()
-        return error
+
+def _weight(batch: Batch) -> int:
+    bodies = sum(len(step.body) for step in batch.steps if isinstance(step, Insert))
+    return bodies + _STEP * len(batch.steps)
 
 
 def _ended_by(error: Exception) -> bool:
