@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import Final, Literal, cast, get_args
+from typing import TYPE_CHECKING, Final, Literal, cast, get_args
 
 import msgspec
 
 from baas.errors import Code, Problem, invalid
-from baas.settings import StorageSettings
+
+if TYPE_CHECKING:  # a third of a worker's start
+    from baas.settings import StorageSettings
 
 Fit = Literal["inside", "contain", "cover", "fill"]
 Format = Literal["source", "jpeg", "png", "webp", "avif"]

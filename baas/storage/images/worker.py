@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import resource
 import sys
+from math import ceil
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -27,6 +28,9 @@ OUT_OF_MEMORY: Final = 12
 DECODED: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "AVIF")
 #: A JPEG with further pictures behind the first, as some cameras make.
 _SAME: Final = {"MPO": "jpeg"}
+#: EXIF's orientations from here on swap width and height.
+_LYING: Final = 5
+_WITHIN: Final = ("inside", "contain")
 _ENCODED: Final = {"jpeg": "JPEG", "png": "PNG", "webp": "WEBP", "avif": "AVIF"}
 
 
@@ -79,10 +83,8 @@ def _variant(order: Order) -> bytes:
         if image.width * image.height > order.pixels:
             raise _Refused(TOO_LARGE)
         spec = order.spec
-        if spec.fit == "inside" and source == "jpeg":
-            side = max(spec.width or 0, spec.height or 0)
-            if spec.width and spec.height:
-                image.draft(None, (side, side))
+        if source == "jpeg":
+            _draft(image, spec)
         image.load()
         image = _plain(ImageOps.exif_transpose(image))
     except _Refused:
@@ -92,6 +94,21 @@ def _variant(order: Order) -> bytes:
     except Exception as fault:  # decoders raise whatever comes to them of a broken file
         raise _Refused(UNREADABLE) from fault
     return _encoded(_sized(image, spec), spec, source)
+
+
+def _draft(image: Image.Image, spec: Spec) -> None:
+    """Of a JPEG a decoder can make a half, a quarter or an eighth at once."""
+    from PIL import ExifTags
+
+    width, height = image.size
+    if image.getexif().get(ExifTags.Base.Orientation, 1) >= _LYING:
+        width, height = height, width
+    ratios = [
+        wanted / there for wanted, there in ((spec.width, width), (spec.height, height)) if wanted
+    ]
+    scale = 1.0 if not ratios else (min if spec.fit in _WITHIN else max)(ratios)
+    if scale < 1:
+        image.draft(None, (ceil(image.width * scale), ceil(image.height * scale)))
 
 
 def _plain(image: Image.Image) -> Image.Image:
