@@ -14,7 +14,7 @@ from tests.support.gateway import Gateway
 from tests.support.node import bundle, node
 
 ENTRY: Final = FOLDER / "in-flaky.ts"
-CASES: Final = re.findall(r"^  async '([\w-]+)'\(", ENTRY.read_text(), re.MULTILINE)
+CASES: Final = re.findall(r"^  (?:async )?'([\w-]+)'[(:]", ENTRY.read_text(), re.MULTILINE)
 
 
 @pytest.fixture(scope="module")

@@ -58,6 +58,30 @@ async function fails(call: Promise<unknown>, code: string): Promise<BaasError> {
 
 const HARD: Fault[] = ['refuse', 'lose', 'half', 'twice', 'page']
 
+async function revoked({ client, flaky }: Place, transport: 'socket' | 'poll'): Promise<void> {
+  const person = { username: `revoked-${transport}-${Date.now()}`, password: 'correct horse' }
+  const cloud = client({ app: 'here', transport })
+  await cloud.auth().signUp(person)
+  const users: unknown[] = []
+  cloud.auth().onAuthStateChange((user) => users.push(user && user.username))
+  let told = 0
+  const ended: string[] = []
+  drafts(cloud).where({ _openid: cloud.auth().currentUser!.uid }).watch({
+    onChange: () => told++,
+    onError: (fault: BaasError) => ended.push(fault.code),
+  })
+  await until(() => told === 1)
+  const other = client({ app: 'there' })
+  await other.auth().signInWithPassword(person)
+  await other.auth().revokeSession({ all: true })
+  await until(() => cloud.auth().currentUser === null)
+  await until(() => ended.length === 1)
+  assert.deepEqual(users, [person.username, null])
+  assert.deepEqual(ended, ['PERMISSION_DENIED'])
+  assert.ok(flaky.count(/refresh$/) <= 2)
+  cloud.close()
+}
+
 const CASES: Record<string, (place: Place) => Promise<void>> = {
   /** Each write meets each fault, and two of them in a row. */
   async 'writes-happen-once'({ flaky, signedIn }) {
@@ -226,6 +250,10 @@ const CASES: Record<string, (place: Place) => Promise<void>> = {
     await until(() => docs.length === 1)
     cloud.close()
   },
+
+  /** Signed out from another device: the watch is told, and the app asks to sign in again. */
+  'a-revoked-session-ends-here-too': (place) => revoked(place, 'socket'),
+  'a-revoked-session-ends-here-too-by-poll': (place) => revoked(place, 'poll'),
 
   // -- the offline queue -----------------------------------------------------------------------
 

@@ -87,6 +87,9 @@ const POLL_WAIT = 25
 const POLL_TIMEOUT = 40_000
 /** Closed by the server for good reason: coming back with the same would end the same. */
 const CLOSE_BAD_FRAME = 4400
+/** The token was refused; as reasons of `bye` too, since some platforms tell no close code. */
+const CLOSE_TOKEN = 4401
+const TOKEN_REASONS = ['unauthenticated', 'expired', 'revoked']
 const CLOSE_LIMITS = 4429
 const LIMITS_PAUSE = 10_000
 /** A connection that has slept answers within this. Milliseconds. */
@@ -126,6 +129,9 @@ export class Realtime {
   private poll: Abort | null = null
   /** Something was opened since the last poll: what is no news to the server is one to the app. */
   private fresh = false
+  /** What the connection was opened with, and whether the server would not have it. */
+  private token: string | null = null
+  private refused = false
   private heard = 0
   private frames = 0
 
@@ -225,14 +231,21 @@ export class Realtime {
     const { socket } = this
     let token: string | null
     try {
-      token = await this.auth.token()
+      token = await this.freshToken()
     } catch {
       this.hangUp(true)
       return
     }
     if (socket !== null && this.socket === socket) {
+      this.token = token
       socket.send(JSON.stringify({ type: 'auth', token }))
     }
+  }
+
+  private freshToken(): Promise<string | null> {
+    const { token, refused } = this
+    this.refused = false
+    return refused && token !== null ? this.auth.renew(token) : this.auth.token()
   }
 
   /** The token changed, or somebody signed in or out. */
@@ -263,6 +276,7 @@ export class Realtime {
 
   private lost(code: number, reason: string): void {
     const refused = code === CLOSE_BAD_FRAME
+    if (code === CLOSE_TOKEN) this.refused = true
     this.reset()
     this.drop(new BaasError('NETWORK', `The connection was closed: ${code} ${reason}`))
     if (refused) {
@@ -390,6 +404,7 @@ export class Realtime {
     this.frames++
     if (frame.type === 'ready') return this.greeted(frame)
     if (frame.type === 'ack') return this.settle(frame.ref)
+    if (frame.type === 'bye' && TOKEN_REASONS.indexOf(frame.reason) >= 0) this.refused = true
     const entry = frame.id === undefined ? undefined : this.entries.get(frame.id)
     if (frame.type !== 'error') {
       if (entry !== undefined) entry.take(frame)
