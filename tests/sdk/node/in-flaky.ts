@@ -158,7 +158,7 @@ const CASES: Record<string, (place: Place) => Promise<void>> = {
     await signedIn({ app: 'x' }, storage)
     const kept = JSON.parse(storage.get('baas.x') as string)
     storage.set('baas.x', JSON.stringify({ ...kept, expires: 0 }))
-    const cloud = client({ app: 'x', timeout: 500 }, storage)
+    const cloud = client({ app: 'x', retries: 0 }, storage)
     flaky.away('page')
     await fails(cloud.auth().me(), 'UNAVAILABLE')
     flaky.away(null)
