@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.support.browser import Browser, browsing
 from tests.support.s3 import Server, server_names, serving
+
+if TYPE_CHECKING:
+    from tests.support.browser import Browser
 
 # No deadline per example: the machine that runs the tests may be busy, and time is not what
 # these tests are about.
@@ -48,5 +51,7 @@ def s3_server(request: pytest.FixtureRequest, s3_servers: Callable[[str], Server
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """Chromium, started when it is first asked for."""
+    from tests.support.browser import browsing  # half a second: for tests that need it
+
     with browsing() as running:
         yield running

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from PIL import Image, ImageCms, PngImagePlugin
 
+from baas.errors import Code, Problem
 from baas.settings import LimitSettings, Settings
 from baas.storage.images import variants
 from tests.e2e.test_storage_images import RULES, get, opened, picture, send
@@ -286,6 +287,21 @@ def test_what_could_not_be_decoded_is_not_tried_again_at_once(
     assert len(tried) == 1
     upload(app, "open/bad", picture(), token)
     assert download(app, "open/bad", query="w=5").status == 200
+
+
+def test_a_store_that_was_away_is_asked_again(
+    app: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = app.sign_in()
+    upload(app, "open/a.png", picture(), token)
+
+    async def away(*given: object) -> None:
+        raise Problem(Code.UNAVAILABLE, "away", retry_after=1)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(variants, "_saved", away)
+        assert download(app, "open/a.png", query="w=5").code == "UNAVAILABLE"
+    assert download(app, "open/a.png", query="w=5").status == 200
 
 
 @pytest.mark.parametrize(

@@ -124,16 +124,22 @@ class Variants:
             source, target = self._cache.work(), self._cache.work()
             try:
                 await _saved(reader, source)
-                await render(spec, source, target, self._settings)
+                await self._render(name, row, spec, source, target)
                 return await asyncio.to_thread(self._cache.keep, target, row["blob"], spec.key())
-            except Problem as problem:
-                # What cannot be decoded at all cannot be for any other variant either.
-                whole = isinstance(problem, Undecodable)
-                self._refusals.add(row["blob"] if whole else name, problem)
-                raise
             finally:
                 source.unlink(missing_ok=True)
                 target.unlink(missing_ok=True)
+
+    async def _render(
+        self, name: str, row: Document, spec: Spec, source: Path, target: Path
+    ) -> None:
+        try:
+            await render(spec, source, target, self._settings)
+        except Problem as problem:
+            # What cannot be decoded at all cannot be for any other variant either.
+            whole = isinstance(problem, Undecodable)
+            self._refusals.add(row["blob"] if whole else name, problem)
+            raise
 
 
 async def _saved(reader: BlobReader, path: Path) -> None:
