@@ -14,8 +14,8 @@ from baas.push.contract import Commit, FeedListener
 
 _log = logging.getLogger(__name__)
 
-#: Events of one read.
-PAGE: Final = 1000
+#: Events of one read. Each may hold two documents of a megabyte.
+PAGE: Final = 200
 #: The feed is looked at so often, in seconds, although nothing has been signalled.
 LOOK_SECONDS: Final = 1.0
 #: After a fault.

@@ -140,7 +140,7 @@ class Session:
         self._host = host
         self._wire = wire
         self.topics = Topics(self, host, wire)
-        self._held: deque[ClientFrame] | None = None
+        self._held: deque[bytes | str] | None = None
         self._held_bytes = 0
         self._task: asyncio.Task[None] | None = None
         self._started = self._seen = self._alive_at = host.clock.monotonic()
@@ -190,11 +190,11 @@ class Session:
             self._bad_frame(text, fault)
             return
         if self._held is None:
-            self._act(frame)
+            self._act(frame, text)
         elif isinstance(frame, Ping):
             self._wire.send(_PONG)
         elif self._held_bytes + len(text) <= MAX_HELD:
-            self._held.append(frame)
+            self._held.append(text)
             self._held_bytes += len(text)
         else:
             self._too_many_frames()
@@ -234,7 +234,7 @@ class Session:
             ref = None if named.ref is msgspec.UNSET and named.id in self.topics else named.ref
             self._wire.send(error_frame(Problem(Code.INVALID_ARGUMENT, str(fault)), named.id, ref))
 
-    def _act(self, frame: ClientFrame) -> None:
+    def _act(self, frame: ClientFrame, text: bytes | str) -> None:
         if isinstance(frame, Auth):
             self._take_auth(frame.token)
         elif self.state is State.WAITING:
@@ -242,7 +242,7 @@ class Session:
         elif isinstance(frame, Ping):
             self._wire.send(_PONG)
         else:
-            self.topics.act(frame)
+            self.topics.act(frame, text)
 
     # -- who it is ---------------------------------------------------------------------------------
 
@@ -276,12 +276,13 @@ class Session:
         held, self._held = self._held or deque(), None
         self._held_bytes = 0
         while held and self.state is not State.CLOSED:
-            self._act(held.popleft())
+            text = held.popleft()
+            self._act(decode_frame(text), text)
             if self._task is not None:  # another `auth` was among them
                 self._hold(held)
                 return
 
-    def _hold(self, frames: Iterable[ClientFrame]) -> None:
+    def _hold(self, frames: Iterable[bytes | str]) -> None:
         self._held = deque(frames)
 
     def _refused(self, problem: Problem) -> None:

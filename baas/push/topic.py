@@ -26,7 +26,8 @@ Step = Callable[[], Awaitable[object]]
 
 class Topic:
     """`open` is the subscription, once there is one; `joined` the same for a channel. Messages are
-    `unsent` until their step comes, then tasks of `publishing` until they are durable."""
+    `unsent` until their step comes, then tasks of `publishing` until they are durable. `size`:
+    bytes of frames that are not acted on yet."""
 
     __slots__ = (
         "_steps",
@@ -37,6 +38,7 @@ class Topic:
         "leaving",
         "open",
         "publishing",
+        "size",
         "todo",
         "unsent",
     )
@@ -50,12 +52,14 @@ class Topic:
         self.leaving = False
         self.unsent = 0
         self.publishing: set[asyncio.Task[None]] = set()
-        self.todo: deque[Step] = deque()
+        self.size = 0
+        self.todo: deque[tuple[Step, int]] = deque()
         self._steps = steps
 
-    def then(self, step: Step) -> None:
-        """Runs `step` after all that was asked before."""
-        self.todo.append(step)
+    def then(self, step: Step, size: int = 0) -> None:
+        """Runs `step` after all that was asked before; it holds a frame of `size` bytes."""
+        self.size += size
+        self.todo.append((step, size))
         self._steps.wake(self)
 
     def opened(self, subscription: Subscription) -> None:
@@ -107,11 +111,11 @@ class Steps:
         while self._waiting and len(self._running) < MAX_STEPS:
             topic = self._waiting.popleft()
             if topic.todo:
-                step = topic.todo.popleft()
+                step, size = topic.todo.popleft()
                 task = asyncio.get_running_loop().create_task(self._run(topic, step))
                 self._running[topic] = task
                 # Not in a `finally`: a task that is cancelled before it began runs none.
-                task.add_done_callback(partial(self._done, topic))
+                task.add_done_callback(partial(self._done, topic, size))
 
     async def _run(self, topic: Topic, step: Step) -> None:
         try:
@@ -122,8 +126,9 @@ class Steps:
             _log.exception("a step of a realtime session failed")
             self._failed(topic, Problem(Code.INTERNAL, "Something went wrong on this side."))
 
-    def _done(self, topic: Topic, _: asyncio.Task[None]) -> None:
+    def _done(self, topic: Topic, size: int, _: asyncio.Task[None]) -> None:
         del self._running[topic]
+        topic.size -= size
         if topic.todo:
             self._waiting.append(topic)
         self._fill()

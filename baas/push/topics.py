@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Final, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 from msgspec import UNSET
 
 from baas.errors import Code, Problem, invalid
 from baas.push.contract import Caller, Channels, Joined, LiveQueries, Outbox
-from baas.push.frames import Ack, Join, Leave, Publish, Ref, Unwatch, Watch, error_frame
+from baas.push.frames import (
+    Ack,
+    Join,
+    Leave,
+    Publish,
+    Ref,
+    Unwatch,
+    Watch,
+    decode_frame,
+    error_frame,
+)
 from baas.push.topic import Steps, Topic
 from baas.push.wire import Admission, Limits
 
@@ -18,6 +28,9 @@ _log = logging.getLogger(__name__)
 
 #: Messages of one session that are not durable yet.
 MAX_PUBLISHING: Final = 64
+#: Bytes of one session's frames that are not acted on yet. They are kept as text: decoded, a frame
+#: of nothing but brackets takes thirty times as much.
+MAX_WAITING: Final = 512 * 1024
 
 TopicFrame: TypeAlias = Watch | Unwatch | Join | Leave | Publish | Ack
 
@@ -79,16 +92,17 @@ class Topics:
                 tasks = [task for topic in self._by_id.values() for task in topic.publishing]
                 await asyncio.wait(tasks or [asyncio.ensure_future(asyncio.sleep(0))])
 
-    def act(self, frame: TopicFrame) -> None:
-        """What the client asks; a refusal is answered and goes no further."""
+    def act(self, frame: TopicFrame, text: bytes | str) -> None:
+        """What the client asks, and as it was written; a refusal is answered and goes no
+        further."""
         try:
             match frame:
                 case Watch():
-                    self._watch(frame)
+                    self._watch(frame, text)
                 case Join():
-                    self._join(frame)
+                    self._join(frame, text)
                 case Publish():
-                    self._publish(frame)
+                    self._publish(frame, text)
                 case Ack():
                     self._acknowledge(frame)
                 case Unwatch():
@@ -121,19 +135,26 @@ class Topics:
 
     # -- watches -----------------------------------------------------------------------------------
 
-    def _watch(self, frame: Watch) -> None:
+    def _check_waiting(self, text: bytes | str) -> None:
+        waiting = sum(topic.size for topic in self._by_id.values())
+        if waiting and waiting + len(text) > MAX_WAITING:
+            raise Problem(Code.RATE_LIMITED, "Too much is under way; wait.")
+
+    def _watch(self, frame: Watch, text: bytes | str) -> None:
         if frame.id in self._by_id:
             raise invalid("id", f"{frame.id!r} is in use; send unwatch or leave first")
         most = self._shared.limits.watches
         if self.watches >= most:
             raise Problem(Code.LIMIT_EXCEEDED, f"A connection may have {most} watches.")
+        self._check_waiting(text)
         self._owner.check_token()
         self._shared.admission.watch(self._owner.caller)
         topic = self._by_id[frame.id] = Topic(frame.id, self._steps, is_channel=False)
-        topic.then(lambda: self._open_watch(topic, frame))
+        topic.then(lambda: self._open_watch(topic, text), len(text))
 
-    async def _open_watch(self, topic: Topic, frame: Watch) -> None:
+    async def _open_watch(self, topic: Topic, text: bytes | str) -> None:
         await self._room()
+        frame: Any = decode_frame(text)
         topic.opened(
             await self._shared.live.watch(
                 frame, self._owner.caller, self._outbox, lambda why: self._ended(topic, why)
@@ -149,26 +170,29 @@ class Topics:
 
     # -- channels ----------------------------------------------------------------------------------
 
-    def _join(self, frame: Join) -> None:
+    def _join(self, frame: Join, text: bytes | str) -> None:
         topic = self._by_id.get(frame.id)
         if topic is not None and not topic.is_channel:
             raise invalid("id", f"{frame.id!r} is a watch; send unwatch first")
         most = self._shared.limits.channels
         if topic is None and self.channels >= most:
             raise Problem(Code.LIMIT_EXCEEDED, f"A connection may join {most} channels.")
+        self._check_waiting(text)
         self._owner.check_token()
         self._shared.admission.join(self._owner.caller)
         if topic is None:
             topic = self._by_id[frame.id] = Topic(frame.id, self._steps, is_channel=True)
         channel = topic
         channel.leaving = False
-        channel.then(lambda: self._open_or_change(channel, frame))
+        channel.then(lambda: self._open_or_change(channel, text), len(text))
 
-    async def _open_or_change(self, topic: Topic, frame: Join) -> None:
+    async def _open_or_change(self, topic: Topic, text: bytes | str) -> None:
+        if topic.joined is None:
+            await self._room()
+        frame: Any = decode_frame(text)
         if topic.joined is not None:
             await topic.joined.change_presence(frame, self._owner.caller)
             return
-        await self._room()
         owner = self._owner
         joined = await self._shared.channels.join(
             frame, owner.caller, owner.id, self._outbox, lambda why: self._ended(topic, why)
@@ -198,18 +222,20 @@ class Topics:
             del self._by_id[topic.id]
             topic.close()
 
-    def _publish(self, frame: Publish) -> None:
+    def _publish(self, frame: Publish, text: bytes | str) -> None:
         """In order, but without waiting for the message before to be durable."""
         topic = self._channel(frame.id)
         if self._publishing >= MAX_PUBLISHING:
             raise Problem(Code.RATE_LIMITED, "Too many messages are under way; wait.")
+        self._check_waiting(text)
         self._owner.check_token()
         self._shared.admission.publish(self._owner.caller)
         self._publishing += 1
         topic.unsent += 1
-        topic.then(lambda: self._start_message(topic, frame))
+        topic.then(lambda: self._start_message(topic, text), len(text))
 
-    async def _start_message(self, topic: Topic, frame: Publish) -> None:
+    async def _start_message(self, topic: Topic, text: bytes | str) -> None:
+        frame: Any = decode_frame(text)
         topic.unsent -= 1
         joined = topic.joined
         if joined is None:
@@ -217,7 +243,8 @@ class Topics:
             raise invalid("id", f"no channel is joined as {frame.id!r}")
         task = asyncio.get_running_loop().create_task(self._send_message(topic, joined, frame))
         topic.publishing.add(task)
-        task.add_done_callback(lambda done: self._published(topic, done))
+        topic.size += len(text)
+        task.add_done_callback(lambda done: self._published(topic, done, len(text)))
 
     async def _send_message(self, topic: Topic, joined: Joined, frame: Publish) -> None:
         try:
@@ -228,8 +255,9 @@ class Topics:
             _log.exception("a message could not be published")
             self._tell(topic, Problem(Code.INTERNAL, Code.INTERNAL.title + "."), frame.ack)
 
-    def _published(self, topic: Topic, task: asyncio.Task[None]) -> None:
+    def _published(self, topic: Topic, task: asyncio.Task[None], size: int) -> None:
         topic.publishing.discard(task)
+        topic.size -= size
         self._publishing -= 1
 
     def _acknowledge(self, frame: Ack) -> None:

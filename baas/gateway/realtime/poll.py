@@ -127,6 +127,8 @@ async def poll(call: Call) -> Answer:
         if not _begins_with_auth(body.frames):
             session.take(encode_frame("auth", token=_token(exchange.text(b"authorization"))))
         for frame in body.frames:
+            if len(bytes(frame)) > services.settings.push.frame_bytes:
+                session.refuse(f"A frame may have {services.settings.push.frame_bytes} bytes.")
             session.take(bytes(frame))
         await _or_gone(_happened(session, wire, body.wait), call, body.wait)
     finally:

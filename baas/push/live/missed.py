@@ -13,7 +13,10 @@ from baas.schema.values import decode
 
 #: A client that missed more events of the feed than this is told the whole result instead.
 MAX_MISSED: Final = 20_000
-_PAGE: Final = 1000
+#: The same in bytes of the images of its collection.
+MAX_MISSED_BYTES: Final = 16 * 1024**2
+#: Events of one read. Each may hold two documents of a megabyte.
+_PAGE: Final = 200
 #: Long work on single documents that is done here, on the event loop, and no more.
 _JUDGING_SECONDS: Final = 0.1
 
@@ -38,6 +41,7 @@ class Missed:
         self._events: list[ChangeEvent] = []
         self._upto = since
         self._read = 0
+        self._bytes = 0
         if self._order(since) > self._order(query.position):
             query.read_again()  # the client heard from another gateway more than this one knows
 
@@ -46,13 +50,16 @@ class Missed:
         page = None
         while page is None or len(page) == _PAGE:
             page = await resolve(self._feed.read(self._upto, _PAGE))
-            mine = self._query.asked.collection
-            self._events += [event for event in page if event.collection == mine]
             self._upto = page[-1].cursor if page else self._upto
             self._read += len(page)
-            if self._read > MAX_MISSED:
+            self._keep([one for one in page if one.collection == self._query.asked.collection])
+            if self._read > MAX_MISSED or self._bytes > MAX_MISSED_BYTES:
                 return False
         return True
+
+    def _keep(self, events: list[ChangeEvent]) -> None:
+        self._events += events
+        self._bytes += sum(len(one.before or b"") + len(one.after or b"") for one in events)
 
     def catch_up(self) -> bool:
         """Whether the feed was read as far as the query is; then `changes` are known. To be asked

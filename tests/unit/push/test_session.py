@@ -293,6 +293,66 @@ async def test_silence_ends_with_4408_and_any_frame_breaks_it() -> None:
     assert len(bench.sessions) == 0
 
 
+# -- what may wait ---------------------------------------------------------------------------------
+
+
+@in_loop
+async def test_so_many_bytes_of_frames_may_wait_and_the_rest_is_refused() -> None:
+    """A client that has its watches wait (for room, for the store) makes nothing of it."""
+    bench = Bench()
+    client = await bench.client()
+    padding = "x" * 50_000
+    for number in range(20):
+        client.session.take(
+            msgspec.json.encode(
+                {"type": "watch", "id": f"w{number}", "collection": "slow", "filter": padding}
+            )
+        )
+    await settle()
+    refused = [frame["id"] for frame in client.heard() if frame["type"] == "error"]
+    assert refused == [f"w{number}" for number in range(10, 20)]
+    bench.service.gate.set()
+    await settle()
+    assert len(client.heard()) == 10
+    assert (await client.say(type="watch", id="w20", collection="slow"))[0]["type"] == "snapshot"
+
+
+@in_loop
+async def test_messages_that_wait_count_until_they_are_durable() -> None:
+    bench = Bench()
+    client = await bench.client()
+    await client.say(type="join", id="c", channel="room")
+    durable = bench.service.opened[0].durable = asyncio.Event()
+    for number in range(15):
+        client.session.take(
+            msgspec.json.encode(
+                {
+                    "type": "publish",
+                    "id": "c",
+                    "event": "e",
+                    "data": "x" * 50_000,
+                    "ack": f"{number}",
+                }
+            )
+        )
+    await settle()
+    refused = [frame["ref"] for frame in client.heard() if frame["type"] == "error"]
+    assert refused == [f"{number}" for number in range(10, 15)]
+    durable.set()
+    await settle()
+    assert len(client.heard()) == 10
+    await client.say(type="publish", id="c", event="e", data="x" * 50_000)
+    assert len(bench.service.opened[0].published) == 11
+
+
+@in_loop
+async def test_one_large_frame_is_taken_where_nothing_waits() -> None:
+    bench = Bench()
+    client = await bench.client()
+    frame = {"type": "watch", "id": "w", "collection": "a", "filter": "x" * 600_000}
+    assert (await client.say(**frame))[0]["type"] == "snapshot"
+
+
 # -- watches and channels --------------------------------------------------------------------------
 
 
