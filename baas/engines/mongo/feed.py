@@ -13,7 +13,8 @@ from contextlib import aclosing
 from typing import Any, Final
 
 from baas.engines.mongo.driver import Driver, PyMongoError, Row, unavailable
-from baas.engines.mongo.names import DOCUMENTS_TURN, FEED, META
+from baas.engines.mongo.names import FEED
+from baas.engines.mongo.together import Latest
 from baas.errors import Problem
 from baas.ports.changes import ChangeEvent, CursorTooOld
 
@@ -26,8 +27,9 @@ _MOST_DIGITS: Final = 18
 
 
 class MongoFeed:
-    def __init__(self, driver: Driver, epoch: str) -> None:
+    def __init__(self, driver: Driver, epoch: str, turn_row: Latest[Row]) -> None:
         self._driver = driver
+        self._turn_row = turn_row
         self._epoch = epoch
         self._waiters: set[asyncio.Future[None]] = set()
         self._poller: asyncio.Task[None] | None = None
@@ -112,9 +114,7 @@ class MongoFeed:
 
     async def _last(self) -> int:
         try:
-            row = await self._driver.find_one(
-                META, {"_id": DOCUMENTS_TURN}, projection={"position": 1}
-            )
+            row = await self._turn_row.ask()
         except PyMongoError as error:
             raise unavailable() from error
         return int(row["position"])

@@ -78,8 +78,15 @@ class Steps:
     """What the batches of one transaction share."""
 
     def __init__(
-        self, turn: Turn, settings: DatabaseSettings, clock: Clock, catalogue: Catalogue
+        self,
+        turn: Turn,
+        settings: DatabaseSettings,
+        clock: Clock,
+        catalogue: Catalogue,
+        *,
+        trusting: bool = False,
     ) -> None:
+        """`trusting`: an id that nothing is known of is taken to be free; the server will say."""
         self._turn = turn
         self._driver = turn.driver
         self._session = turn.session
@@ -100,6 +107,9 @@ class Steps:
         self._events: list[Row] = []
         self._touched: set[str] = set()
         self._dropped: set[str] = set()
+        self.trusting = trusting
+        #: Ids were taken to be free that nobody has looked for.
+        self.guessed = False
         #: Something was written past these steps, so there is something to commit.
         self.aside = False
         self.position: int = int(turn.row["position"])
@@ -256,12 +266,20 @@ class Steps:
         return self._announce(collection, Written(id, before, after))
 
     async def _insert(self, collection: str, id: str, document: Document, body: bytes) -> Written:
-        if await self._current(collection, id) is not None:
+        if await self._is_taken(collection, id):
             raise DuplicateKey(collection, None, id)
         check_size(document, body)
         await self._prepare(collection, document)
         self._set((collection, id), body, document)
         return self._announce(collection, Written(id, None, body))
+
+    async def _is_taken(self, collection: str, id: str) -> bool:
+        key = (collection, id)
+        if key in self._changed or key in self._stored or not self.trusting:
+            return await self._current(collection, id) is not None
+        self.guessed = True
+        self._stored[key] = None
+        return False
 
     def _set(self, key: _Key, body: bytes | None, document: Document | None) -> None:
         before = self._changed.get(key, _ABSENT)

@@ -72,6 +72,8 @@ class Writer:
         self._next: Catalogue | None = None
         self._parallel: ParallelArrays | None = None
         self._singles: set[tuple[str, str]] = set()
+        #: New ids are hardly ever taken. After one that was, the same tasks go with open eyes.
+        self._trusting = True
 
     def write(
         self, steps: tuple[Step, ...], info: WriteInfo, once: Once | None
@@ -121,8 +123,19 @@ class Writer:
     async def _run(self, turn: Turn, tasks: list[Task[Batch]]) -> bool:
         if self.catalogue.version != turn.row["catalogue"]:
             self.catalogue = await load(self._driver, int(turn.row["catalogue"]), turn.session)
-        steps = Steps(turn, self._settings, self._clock, self.catalogue.copy())
-        await steps.fetch(_needed(tasks))
+        trusting, self._trusting = self._trusting, True
+        catalogue = self.catalogue.copy()
+        steps = Steps(turn, self._settings, self._clock, catalogue, trusting=trusting)
+        try:
+            return await self._run_steps(turn, steps, tasks)
+        except PyMongoError as error:
+            if fault_of(error) is Fault.DUPLICATE and steps.guessed:
+                self._trusting = False
+                raise RunAgain from None
+            raise
+
+    async def _run_steps(self, turn: Turn, steps: Steps, tasks: list[Task[Batch]]) -> bool:
+        await steps.fetch(_needed(tasks, steps.trusting))
         await steps.fetch_answers(task.work.once.key for task in tasks if task.work.once)
         self._note_singles(steps)
         for position, task in enumerate(tasks):
@@ -166,7 +179,8 @@ class Writer:
             self._parallel = parallel
             raise RunAgain from None
         except PyMongoError as error:
-            if fault_of(error) in _AGAIN:
+            guessed = fault_of(error) is Fault.DUPLICATE and steps.guessed
+            if guessed or fault_of(error) in _AGAIN:
                 raise
             _log.error("a write failed: %r", error)
             task.fail(unavailable())
@@ -202,11 +216,12 @@ def _ended_by(error: Exception) -> bool:
     return isinstance(error.__cause__, PyMongoError)
 
 
-def _needed(tasks: list[Task[Batch]]) -> list[tuple[str, str]]:
-    """The documents that steps name by their ids."""
+def _needed(tasks: list[Task[Batch]], trusting: bool) -> list[tuple[str, str]]:
+    """The documents that steps name by their ids; of new ones only where their ids may be taken."""
+    kinds = (Change, Check) if trusting else (Change, Check, Insert)
     return [
         (step.collection, step.id)
         for task in tasks
         for step in task.work.steps
-        if isinstance(step, (Insert, Change, Check))
+        if isinstance(step, kinds)
     ]
