@@ -128,6 +128,11 @@ def test_under_load_every_row_has_its_bytes_and_all_else_is_there(tmp_path: Path
             senders.stop()
         assert senders.faults == []
         assert "1 job" in told
+    with tarfile.open(file) as archive:
+        member = archive.extractfile(CONTENTS)
+        assert member is not None
+        held_ones = msgspec.json.decode(member.read())["contents"]["collections"]
+    assert {"_files", "_functions"} <= set(held_ones)
     done(second, "restore", file)
     with running(second, **UNLIMITED) as gateway:
         found = listed(gateway)

@@ -16,7 +16,7 @@ from baas.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from baas.cli.storage.sync import Step
-    from baas.cli.storage.wire import Stored, Wire
+    from baas.cli.storage.wire import Refused, Stored, Wire
     from baas.settings import StorageSettings
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -180,28 +180,37 @@ def rm(
         names = list(paths)
         if recursive:
             names = [file.path for path in paths for file in wire.files(path.rstrip("/") + "/")]
-        failed = 0
+        failed = _looked_for(wire, names) if dry_run else _removed(wire, names)
         for name in names:
-            failed += not _removed(wire, name, dry_run, quiet)
+            if name in failed:
+                click.echo(f"{name}: {failed[name]}", err=True)
+            elif not quiet:
+                click.echo(f"delete  {name}")
     if failed:
-        raise click.ClickException(f"{count(failed, 'file')} not deleted")
+        raise click.ClickException(f"{count(len(failed), 'file')} not deleted")
 
 
-def _removed(wire: Wire, name: str, dry_run: bool, quiet: bool) -> bool:
-    from baas.cli.storage.sync import delete_remote
+def _removed(wire: Wire, names: list[str]) -> dict[str, Refused]:
+    """Those that could not be."""
+    from baas.cli.storage.sync import AT_ONCE, delete_remote
+
+    failed: dict[str, Refused] = {}
+    for start in range(0, len(names), AT_ONCE):
+        failed |= delete_remote(wire, names[start : start + AT_ONCE])
+    return failed
+
+
+def _looked_for(wire: Wire, names: list[str]) -> dict[str, Refused]:
+    """Those that are not there."""
     from baas.cli.storage.wire import Refused
 
-    try:
-        if dry_run:
+    failed: dict[str, Refused] = {}
+    for name in names:
+        try:
             wire.stat(name)
-        else:
-            delete_remote(wire, [name])
-    except Refused as fault:
-        click.echo(f"{name}: {fault}", err=True)
-        return False
-    if not quiet:
-        click.echo(f"delete  {name}")
-    return True
+        except Refused as refusal:
+            failed[name] = refusal
+    return failed
 
 
 # -- whole folders --------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from baas.cli.storage.wire import Broken, Refused, Stored, Wire
 from baas.schema.filepath import fault_of
 
 #: Files of one `delete`.
-_AT_ONCE: Final = 100
+AT_ONCE: Final = 100
 Kind = Literal["upload", "download", "delete", "fail"]
 
 
@@ -84,17 +84,21 @@ def _up(wire: Wire, local: Local, prefix: str, stored: Stored | None) -> Step | 
 
 
 def _remote_delete(wire: Wire, path: str) -> Callable[[Told], object]:
-    return lambda told: delete_remote(wire, [path])
+    def run(told: Told) -> None:
+        for refusal in delete_remote(wire, [path]).values():
+            raise refusal
+
+    return run
 
 
-def delete_remote(wire: Wire, paths: list[str]) -> None:
-    """Deletes them; Refused where one could not be."""
-    for start in range(0, len(paths), _AT_ONCE):
-        some = paths[start : start + _AT_ONCE]
-        answer: Any = wire.call("delete", {"files": [{"path": path} for path in some]})
-        for one in answer["files"]:
-            if "code" in one:
-                raise Refused(0, one["code"], one["detail"], None)
+def delete_remote(wire: Wire, paths: list[str]) -> dict[str, Refused]:
+    """Deletes up to `AT_ONCE` files; those that could not be, by path."""
+    answer: Any = wire.call("delete", {"files": [{"path": path} for path in paths]})
+    return {
+        one["path"]: Refused(0, one["code"], one["detail"], None)
+        for one in answer["files"]
+        if "code" in one
+    }
 
 
 def plan_down(wire: Wire, prefix: str, root: Path, options: Options) -> list[Step]:
