@@ -1,7 +1,7 @@
 // Who is here: signing in and up, names, and the row of faces at the top.
 import { createCloud, web } from './sdk.js'
-import { $, ask, face, h, toast } from './dom.js'
-import { say, why } from './words.js'
+import { $, ask, face, h } from './dom.js'
+import { say } from './words.js'
 
 export const cloud = createCloud({ url: new URL('.', location.href).href, platform: web() })
 export const db = cloud.database()
@@ -13,9 +13,15 @@ const wanting = new Map()
 export const me = () => cloud.auth().currentUser
 export const isGuest = () => me() === null || me().loginType === 'ANONYMOUS'
 
-/** Everybody begins as a guest: a real account without a name, which can become one with. */
+/** Everybody begins as a guest: a real account without a name, which can become one with. So does
+ * whoever comes back with a session that the server does not know any more. */
 export async function begin() {
   cloud.auth().onAuthStateChange(showAccount)
+  try {
+    if (me() !== null) await cloud.auth().me()
+  } catch (fault) {
+    if (me() !== null) throw fault
+  }
   if (me() === null) await cloud.auth().signInAnonymously()
 }
 
@@ -39,8 +45,8 @@ async function fetchNames() {
     const query = db.collection('profiles').where({ _id: _.in(Array.from(asked.keys())) })
     const { data } = await query.field({ nickname: true }).get()
     data.forEach((profile) => names.set(profile._id, profile.nickname))
-  } catch (fault) {
-    if (fault.code !== 'PERMISSION_DENIED') toast(why(fault))
+  } catch {
+    // Without them everybody is a guest: what matters says so itself.
   }
   asked.forEach((shows, uid) => shows.forEach((show) => show(nameOf(uid))))
 }

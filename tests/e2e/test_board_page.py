@@ -164,6 +164,26 @@ def test_it_fits_every_screen(
     browser.run(visit, viewport=size, color_scheme=scheme, locale=locale)
 
 
+def test_who_comes_back_to_a_server_that_forgot_them_is_a_guest(
+    browser: Browser, board: Gateway
+) -> None:
+    """As after `rm -rf data`: the browser still has a session, and nobody knows it."""
+
+    async def visit(page: Page) -> None:
+        await opened(page, board)
+        forgotten = """() => {
+          const kept = JSON.parse(localStorage['baas.board'])
+          kept.accessToken = kept.refreshToken = 'forgotten.by.all'
+          localStorage['baas.board'] = JSON.stringify(kept)
+        }"""
+        await page.evaluate(forgotten)
+        await opened(page, board)
+        await write(page, "Still here", "As somebody else.")
+        assert await page.locator(".toast").all_inner_texts() == []
+
+    browser.run(visit, locale="en-GB")
+
+
 def test_a_server_that_is_away_is_said(browser: Browser, board: Gateway) -> None:
     async def visit(page: Page) -> None:
         await opened(page, board)

@@ -18,6 +18,8 @@ function signedIn() {
 }
 
 async function enter() {
+  // A session from last time may be over by now.
+  await cloud.auth().me().catch(() => undefined)
   if (cloud.auth().currentUser !== null) return
   try {
     await cloud.auth().signInWithWeChat()

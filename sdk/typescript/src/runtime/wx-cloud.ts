@@ -145,7 +145,10 @@ export class WxCloud {
 
   private async signIn(client: Cloud): Promise<void> {
     const auth = client.auth()
-    if (this.how === 'none' || auth.currentUser !== null) return
+    if (this.how === 'none') return
+    // A session from last time may be over by now: then this forgets it.
+    await auth.token().catch(() => null)
+    if (auth.currentUser !== null) return
     if (this.how === 'wechat') {
       try {
         await auth.signInWithWeChat()
