@@ -224,6 +224,39 @@ const CASES: Record<string, (place: Place) => Promise<void>> = {
     cloud.close()
   },
 
+  /** Many messages beside a socket that is cut: each once, in order. */
+  async 'a-channel-goes-on-without-gap'({ flaky, client, signedIn }) {
+    const speaker = await signedIn()
+    const { _id } = await speaker.database().collection('posts').add({ title: 'talk', text: 'x' })
+    const heard: number[] = []
+    const gaps: number[] = []
+    const here: string[][] = []
+    const listener = client()
+    await listener.auth().signInAnonymously()
+    const channel = `post:${_id}` as const
+    await listener.channel(channel).join({
+      presence: { listening: true },
+      onMessage: ({ event, data }) => event === 'said' && heard.push(data),
+      onPresence: (entries) => here.push(entries.map((entry) => String(entry.uid))),
+      onGap: () => gaps.push(heard.length),
+    })
+    const direct = createCloud({ url, platform: node({ WebSocket }) })
+    await direct.auth().signInAnonymously()
+    const mouth = direct.channel(channel)
+    await mouth.join()
+    const wanted = Array.from({ length: 40 }, (_none, n) => n)
+    for (const n of wanted) {
+      if (n % 7 === 3) flaky.cut()
+      await mouth.publish('said', n)
+    }
+    await until(() => heard.length >= wanted.length)
+    assert.deepEqual(heard, wanted)
+    assert.deepEqual(gaps, [])
+    await until(() => here[here.length - 1].length === 1)
+    listener.close()
+    direct.close()
+  },
+
   /** Nothing says that the network is gone; coming to the front finds it out. */
   async 'a-frozen-socket-is-found-out'({ flaky }) {
     let resume = () => undefined as void
