@@ -49,6 +49,10 @@ class Folder:
         self._write("main.py", source)
         self._write("number.py", f"NUMBER = {number}\n")
 
+    def closed_versions(self) -> set[int]:
+        lines = self.closed.read_text().splitlines() if self.closed.exists() else ()
+        return {int(line) for line in lines}
+
     def break_it(self) -> None:
         self._write("main.py", "def broken(:\n")
 
@@ -114,6 +118,7 @@ def test_a_reload_under_load_loses_no_call(app: Harness, folder: Folder) -> None
     async def run() -> None:
         nonlocal done
         clients = [asyncio.create_task(client()) for _ in range(8)]
+        await until(app, 0)
         for number in (1, 2, 3):
             folder.save(number)
             await until(app, number)
@@ -125,10 +130,8 @@ def test_a_reload_under_load_loses_no_call(app: Harness, folder: Folder) -> None
     assert {numbers[2] for _, numbers in answers} >= {0, 1, 2, 3}
     # Two files saved one after the other may be two releases; within a call they never mix.
     assert all(before == after for _, (before, after, _) in answers)
-    app.run(asyncio.sleep(0.1))
-    closed = [int(line) for line in folder.closed.read_text().splitlines()]
-    assert set(closed) >= {0, 1, 2}
-    assert 3 not in closed
+    app.run(until_closed(folder, {0, 1, 2}))
+    assert 3 not in folder.closed_versions()
 
 
 def test_a_broken_file_leaves_the_old_version_serving_and_says_so(
@@ -144,6 +147,12 @@ def test_a_broken_file_leaves_the_old_version_serving_and_says_so(
     folder.save(2)
     app.run(until(app, 2))
     assert load_errors(app) == 0
+
+
+async def until_closed(folder: Folder, versions: set[int]) -> None:
+    async with asyncio.timeout(10):
+        while not folder.closed_versions() >= versions:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
 
 
 def load_errors(app: Harness) -> float:

@@ -54,20 +54,31 @@ def said(socket: ClientConnection, text: str) -> dict[str, Any]:
 
 def on_both_workers(gateway: Gateway, stack: ExitStack) -> list[ClientConnection]:
     """Each has said one thing. Which worker takes a connection is the kernel's to say, so one is
-    held for a moment, and the other has to."""
-    found = []
-    for _ in range(SOCKETS):
-        first = stack.enter_context(opened(gateway))
-        found.append(first)
-        if len(found) == 1:
-            first.send("hold")
-            other = stack.enter_context(opened(gateway))
-            found.append(other)
-            said(other, "there")
-            first.recv(timeout=10)
-        else:
-            said(first, "there")
+    held for a moment, and the other has to; it may still be starting."""
+    found: list[ClientConnection] = []
+
+    def two_apart() -> list[ClientConnection]:
+        found[:] = _two_apart(gateway, stack)
+        return found
+
+    wait_until(two_apart)
+    for _ in range(SOCKETS - len(found)):
+        found.append(stack.enter_context(opened(gateway)))
+        said(found[-1], "there")
     return found
+
+
+def _two_apart(gateway: Gateway, stack: ExitStack) -> list[ClientConnection]:
+    """Of two workers, or none where one took both."""
+    first = stack.enter_context(opened(gateway))
+    first.send("hold")
+    other = stack.enter_context(opened(gateway))
+    its_pid = said(other, "there")["pid"]
+    if json.loads(first.recv(timeout=10))["pid"] != its_pid:
+        return [first, other]
+    first.close()
+    other.close()
+    return []
 
 
 def test_sockets_over_two_workers(tmp_path: Path) -> None:
