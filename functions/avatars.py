@@ -5,6 +5,7 @@ Only functions can set that mark (rules/_storage.yaml), so it also tells this fu
 own doing: there the chain ends.
 """
 
+import json
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 SIDE = 512
 THUMBNAIL = 96
 MAX_PIXELS = 30_000_000
+#: Bytes of JSON; a file's metadata may have 2 KiB.
+MAX_METADATA = 1900
 #: What is decoded, and the type of the copy. Of animations the first picture is kept.
 TYPES = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp", "GIF": "image/png"}
 
@@ -53,7 +56,7 @@ def clean_avatar(ctx: Context, event: fn.StorageEvent) -> None:
             event.path,
             encoded(clean, kind),
             contentType=kind,
-            metadata={**avatar["metadata"], "cleaned": True},
+            metadata=marked(avatar["metadata"]),
             replaces=avatar["hash"],
         )
     except Problem as fault:
@@ -71,6 +74,12 @@ def read(ctx: Context, path: str) -> tuple[dict[str, Any] | None, bytes]:
         if fault.code is not Code.NOT_FOUND:
             raise
         return None, b""
+
+
+def marked(metadata: dict[str, Any]) -> dict[str, Any]:
+    """With the mark, and what the client said of the file where that leaves room for it."""
+    both = {**metadata, "cleaned": True}
+    return both if len(json.dumps(both).encode()) <= MAX_METADATA else {"cleaned": True}
 
 
 def forget(ctx: Context, thumbnail: str) -> None:

@@ -103,6 +103,14 @@ def test_others_see_an_avatar_once_it_tells_nothing(board: Harness, ann: str) ->
     assert board.post("/v1/storage/stat", {"path": thumbnail}).json()["openid"] == uid
 
 
+def test_metadata_without_room_for_the_mark_give_way(board: Harness, ann: str) -> None:
+    path = f"avatars/{uid_of(board, ann)}/much.jpg"
+    put(board, path, photo((40, 30)), ann, metadata=f'{{"frame": "{"x" * 2000}"}}')
+    eventually(board, lambda: seen(board, path))
+    stat = board.post("/v1/storage/stat", {"path": path}, ann).json()
+    assert stat["metadata"] == {"cleaned": True}
+
+
 def test_its_own_writing_ends_the_chain(tmp_path: Path) -> None:
     """Each upload makes it run twice: the second time it finds its own copy."""
     with the_board(tmp_path) as board:
