@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from stat import S_ISREG
 
 import click
 import msgspec
 from baas_sdkgen import compare, generate, read_manifest, write
+from baas_sdkgen.names import NamesCollideError
 from baas_sdkgen.output import LANGUAGES
 
 from baas.cli.common import count, load_app_settings
@@ -77,31 +79,61 @@ def _check(languages: tuple[str, ...], out: Path) -> None:
 
 
 def _packages(languages: tuple[str, ...]) -> Iterator[tuple[str, dict[str, bytes]]]:
+    """ConfigurationError where rules or functions do not load, or give one name twice."""
     # By way of JSON, as a generator elsewhere gets it.
     manifest = read_manifest(msgspec.json.encode(app_manifest(Path.cwd())))
     for language in languages:
-        yield language, generate(manifest, language)
+        try:
+            yield language, generate(manifest, language)
+        except NamesCollideError as fault:
+            raise ConfigurationError(f"{language}: {fault}") from None
 
 
 def _watch(languages: tuple[str, ...], out: Path) -> None:
     """Until Ctrl-C. A fault is shown, and the clients stay as they were."""
     seen: object = None
+    folders: tuple[str, ...] = ()
     while True:
-        found = _stamps()
+        try:
+            folders = _folders()
+        except ConfigurationError as fault:
+            # In the middle of an edit, for one: then the folders are still those they were.
+            problem = str(fault)
+        else:
+            problem = ""
+        found = (problem, _stamps(folders))
         if found != seen:
             seen = found
-            try:
-                _generate(languages, out)
-            except ConfigurationError as fault:
-                click.echo(f"error: {fault}", err=True)
+            _try_to_generate(languages, out)
         time.sleep(_LOOK_SECONDS)
 
 
-def _stamps() -> list[tuple[str, int, int]]:
+def _try_to_generate(languages: tuple[str, ...], out: Path) -> None:
+    try:
+        _generate(languages, out)
+    except ConfigurationError as fault:
+        click.echo(f"error: {fault}", err=True)
+
+
+def _folders() -> tuple[str, ...]:
+    settings = load_app_settings(Path.cwd())
+    return (settings.app.rules, settings.app.functions)
+
+
+def _stamps(folders: tuple[str, ...]) -> list[tuple[str, int, int]]:
     """What is looked at, with sizes and times."""
     app = Path.cwd()
-    settings = load_app_settings(app)
-    folders = [app / settings.app.rules, app / settings.app.functions]
-    files = [app / "baas.yaml"] + [path for folder in folders for path in folder.rglob("*")]
-    stats = [(path, path.stat()) for path in sorted(files) if path.is_file()]
-    return [(str(path), stat.st_size, stat.st_mtime_ns) for path, stat in stats]
+    inside = [path for folder in folders for path in (app / folder).rglob("*")]
+    return [stamp for path in sorted((app / "baas.yaml", *inside)) for stamp in _stamp(path)]
+
+
+def _stamp(path: Path) -> Iterator[tuple[str, int, int]]:
+    """Nothing for folders, and for what Python makes of functions."""
+    if path.suffix == ".pyc":
+        return
+    try:
+        stat = path.stat()
+    except FileNotFoundError:
+        return  # replaced at this moment
+    if S_ISREG(stat.st_mode):
+        yield str(path), stat.st_size, stat.st_mtime_ns

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from baas_sdkgen.manifest import Access, Collection
+from baas_sdkgen.manifest import Access, Collection, Manifest
+from baas_sdkgen.names import distinct, pascal
 from baas_sdkgen.shapes import ANYTHING, Field, Never, Object, Shape, shape_of
 
 
@@ -27,6 +28,12 @@ def documents_of(collection: Collection, access: Access) -> Documents:
         create=Never() if can["create"] == "never" else _as_created(writable),
         update=Never() if can["update"] == "never" else writable,
     )
+
+
+def schema_names(manifest: Manifest, reserved: frozenset[str]) -> dict[str, str]:
+    """What the types of functions are called, by their `$ref`."""
+    names = distinct({name: pascal(name) for name in manifest.schemas}, reserved, "types")
+    return {f"#/schemas/{name}": own for name, own in names.items()}
 
 
 def _without(shape: Shape, paths: tuple[str, ...]) -> Shape:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final
 
 _PARTS: Final = re.compile(r"[^\W_]+")
@@ -35,20 +35,17 @@ def _words(name: str) -> list[str]:
     return [word for part in _PARTS.findall(kept) for word in _CASE.split(part)]
 
 
-def distinct(wanted: dict[str, str], reserved: Iterable[str], what: str) -> dict[str, str]:
+def distinct(wanted: dict[str, str], reserved: Collection[str], what: str) -> dict[str, str]:
     """By key its name, with a number behind it where it is reserved. NamesCollideError where two
     keys would have one name: `what` says what they are."""
-    taken = set(reserved)
-    found: dict[str, str] = {}
+    owners: dict[str, str] = {}
     for key, name in wanted.items():
-        for other, same in wanted.items():
-            if same == name and other != key:
-                raise NamesCollideError(
-                    f"the {what} {other!r} and {key!r} would both be called {name}: rename one"
-                )
-        found[key] = free(name, taken)
-        taken.add(found[key])
-    return found
+        if name in owners:
+            both = f"{owners[name]!r} and {key!r}"
+            raise NamesCollideError(f"the {what} {both} would both be called {name}: rename one")
+        owners[name] = key
+    taken = {*reserved, *owners}
+    return {key: free(name, taken) if name in reserved else name for key, name in wanted.items()}
 
 
 def free(name: str, taken: Iterable[str]) -> str:

@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from baas_sdkgen.documents import documents_of
+from baas_sdkgen.documents import documents_of, schema_names
 from baas_sdkgen.manifest import Access, Collection, Manifest
 from baas_sdkgen.names import distinct, pascal
 from baas_sdkgen.python_types import Types, Use, comment, literal
@@ -118,8 +118,7 @@ class _Writer:
         audiences = {one: _audience(one) for one in manifest.audiences}
         self._audiences = distinct(audiences, _BASES, "roles")
         taken |= frozenset(_classes([*self._audiences.values(), *_BASES]))
-        wanted = {f"#/schemas/{name}": pascal(name) for name in manifest.schemas}
-        self._schemas = distinct(wanted, taken, "types")
+        self._schemas = schema_names(manifest, taken)
         self._types = Types(taken | frozenset(self._schemas.values()))
         distinct({name: pascal(name) for name in manifest.collections}, (), "collections")
 

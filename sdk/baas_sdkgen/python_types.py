@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import keyword
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Final, Literal, TypeAlias
 
 import msgspec
@@ -23,6 +23,7 @@ from baas_sdkgen.shapes import (
     Shape,
     Union,
 )
+from baas_sdkgen.texts import lines_of, quoted
 
 #: What a type is for: a value as it is read, as it is written, what an update makes of it, or what
 #: a filter asks of it.
@@ -116,8 +117,15 @@ class Types:
         return _typed_dict(name, list(self._members(shape, "read", name)), "", False)
 
     def _object(self, shape: Object, use: Use, wanted: str, base: str = "") -> str:
-        if is_open(shape):
-            return self._open(shape, use, wanted)
+        if not shape.fields and shape.others is not None:
+            inside = self.of(shape.others, _inside(use), wanted)
+            return f"dict[str, {inside}]" if use == "read" else f"Mapping[str, {inside}]"
+        own = self._named(shape, use, wanted, base)
+        # Named members beside any others cannot be said: what is read has its names, and what is
+        # written is taken as it comes.
+        return f"{own} | Mapping[str, Any]" if is_open(shape) and use != "read" else own
+
+    def _named(self, shape: Object, use: Use, wanted: str, base: str) -> str:
         key = (repr(shape), use, base)
         if key not in self._known:
             self._known[key] = name = self.name(wanted)
@@ -126,13 +134,6 @@ class Types:
             self.definitions.append(_typed_dict(name, members, base, use in ("becomes", "is")))
         return self._known[key]
 
-    def _open(self, shape: Object, use: Use, wanted: str) -> str:
-        """Named members beside any others cannot be said."""
-        inside = "Any"
-        if not shape.fields and shape.others is not None:
-            inside = self.of(shape.others, _inside(use), wanted)
-        return f"dict[str, {inside}]" if use == "read" else f"Mapping[str, {inside}]"
-
     def _members(self, shape: Object, use: Use, name: str) -> Iterator[Member]:
         if use in ("read", "write"):
             for field in shape.fields:
@@ -140,7 +141,7 @@ class Types:
                     kind = self.of(field.shape, use, f"{name}{pascal(field.name)}")
                     yield Member(field.name, kind, field.required, field.description)
             return
-        for path, field in paths_of(shape):
+        for path, field in islice(paths_of(shape, lists=use == "is"), _MOST_PATHS):
             if path not in _STORED:
                 wanted = f"{name}{pascal(path)}"
                 said = self._asked(field, wanted) if use == "is" else self._becomes(field, wanted)
@@ -175,27 +176,35 @@ class Types:
 
 def is_open(shape: Object) -> bool:
     """Whether members that are not named are allowed, or there are more paths than can be said."""
-    return shape.others is not None or sum(1 for _ in paths_of(shape)) > _MOST_PATHS
+    return shape.others is not None or _is_vast(shape)
 
 
-def paths_of(shape: Object, prefix: str = "", depth: int = 1) -> Iterator[tuple[str, Field]]:
-    """Dotted paths through objects, and through the objects of lists."""
+def _is_vast(shape: Object) -> bool:
+    return sum(1 for _ in islice(paths_of(shape), _MOST_PATHS + 1)) > _MOST_PATHS
+
+
+def paths_of(
+    shape: Object, prefix: str = "", depth: int = 1, *, lists: bool = True
+) -> Iterator[tuple[str, Field]]:
+    """Dotted paths through objects; with `lists` through the objects in them too, as filters go."""
     for field in shape.fields:
         path = f"{prefix}{field.name}"
         yield path, field
-        below = field.shape.items if isinstance(field.shape, Array) else field.shape
-        if isinstance(below, Object) and below.others is None and depth < _MOST_DEEP:
-            yield from paths_of(below, f"{path}.", depth + 1)
+        below = field.shape
+        if lists and isinstance(below, Array):
+            below = below.items
+        if isinstance(below, Object) and depth < _MOST_DEEP:
+            yield from paths_of(below, f"{path}.", depth + 1, lists=lists)
 
 
 def literal(value: object) -> str:
     """A Python literal: text never leaves its quotes."""
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
+    return quoted(value) if isinstance(value, str) else repr(value)
 
 
 def comment(text: str, indent: str = "") -> str:
     """Lines of a comment with their ends; nothing for no text."""
-    return "".join(f"{indent}# {line}".rstrip() + "\n" for line in text.strip().splitlines())
+    return "".join(f"{indent}# {line}".rstrip() + "\n" for line in lines_of(text))
 
 
 def _inside(use: Use) -> Use:
@@ -205,13 +214,19 @@ def _inside(use: Use) -> Use:
 
 def _joined(types: Sequence[str]) -> str:
     """One type for any of them, literals together, none twice."""
-    literals = [one[8:-1] for one in types if one.startswith("Literal[") and one != "Literal[None]"]
+    literals = [one[8:-1] for one in types if _is_literal(one)]
     found = [f"Literal[{', '.join(literals)}]"] if literals else []
     for one in types:
         plain = "None" if one == "Literal[None]" else one
-        if not plain.startswith("Literal[") and plain not in found:
+        if not _is_literal(one) and plain not in found:
             found.append(plain)
     return " | ".join(found)
+
+
+def _is_literal(expression: str) -> bool:
+    """One, and not several types beginning with one."""
+    whole = expression.startswith("Literal[") and " | " not in expression
+    return whole and expression != "Literal[None]"
 
 
 def _typed_dict(name: str, members: list[Member], base: str, partial: bool) -> str:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from baas_sdkgen.documents import documents_of
+from baas_sdkgen.documents import documents_of, schema_names
 from baas_sdkgen.manifest import Manifest
 from baas_sdkgen.names import distinct, pascal
 from baas_sdkgen.shapes import (
@@ -23,6 +23,7 @@ from baas_sdkgen.shapes import (
     Union,
     shape_of,
 )
+from baas_sdkgen.texts import lines_of, quoted
 
 _BASIC: Final = {
     "string": "string",
@@ -55,10 +56,9 @@ class _Writer:
     def __init__(self, manifest: Manifest, reserved: frozenset[str]) -> None:
         self._manifest = manifest
         audiences = {audience: pascal(audience) for audience in manifest.audiences}
-        schemas = {f"#/schemas/{name}": pascal(name) for name in manifest.schemas}
         self._names = distinct(audiences, reserved | _OWN, "roles")
         taken = reserved | _OWN | frozenset(self._names.values())
-        self._names |= distinct(schemas, taken, "types")
+        self._names |= schema_names(manifest, taken)
 
     def parts(self) -> Iterator[str]:
         for name, schema in self._manifest.schemas.items():
@@ -97,7 +97,7 @@ class _Writer:
 
     def _audience(self, audience: str) -> str:
         lines = [
-            f"/** What {_who(audience)} may use. */",
+            comment(f"What {_who(audience)} may use.", 0).rstrip(),
             f"export interface {self._names[audience]} extends AppShape {{",
             "  collections: {",
         ]
@@ -120,8 +120,8 @@ def _pattern(channel: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    quoted = json.dumps(text, ensure_ascii=False)[1:-1].replace('\\"', '"')
-    return quoted.replace("`", "\\`").replace("${", "\\${")
+    inside = quoted(text)[1:-1].replace('\\"', '"')
+    return inside.replace("`", "\\`").replace("${", "\\${")
 
 
 def _who(audience: str) -> str:
@@ -157,7 +157,7 @@ def type_of(shape: Shape, depth: int) -> str:
         case Basic(kind):
             return _BASIC[kind]
         case Constant(value):
-            return json.dumps(value, ensure_ascii=False)
+            return quoted(value) if isinstance(value, str) else json.dumps(value)
         case Array(items):
             inner = type_of(items, depth)
             return f"({inner})[]" if isinstance(items, Union) else f"{inner}[]"
@@ -188,12 +188,12 @@ def _field(field: Field, depth: int) -> str:
 
 def key(name: str) -> str:
     """A member's name, quoted where it must be."""
-    return name if _PLAIN.fullmatch(name) else json.dumps(name, ensure_ascii=False)
+    return name if _PLAIN.fullmatch(name) else quoted(name)
 
 
 def comment(text: str, depth: int) -> str:
     """A doc comment and its line's end; nothing for no text."""
-    lines = text.replace("*/", "* /").strip().splitlines()
+    lines = lines_of(text.replace("*/", "* /"))
     margin = "  " * depth
     if not lines:
         return ""

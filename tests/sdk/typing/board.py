@@ -50,6 +50,15 @@ def documents() -> None:
     posts.field({"titel": True})  # type: ignore[dict-item]
 
 
+def open_documents() -> None:
+    """Of a schema that allows more members than it names."""
+    drafts = db.collection("drafts")
+    drafts.add({"title": "x", "mood": 7})
+    drafts.doc("a").update({"mood": _.inc(1)})
+    title: str = drafts.where({"mood": 7}).order_by("mood").get().data[0]["title"]
+    drafts.doc(title).get().data["titel"]  # type: ignore[typeddict-item]
+
+
 def audiences() -> None:
     mine = db.collection("posts").doc("a").get().data
     theirs = moderator.database().collection("posts").doc("a").get().data

@@ -48,6 +48,10 @@ __all__ = [
     "CommentsFields",
     "CommentsWhere",
     "Decision",
+    "Drafts",
+    "DraftsChanges",
+    "DraftsCreate",
+    "DraftsWhere",
     "Likes",
     "LikesCreate",
     "LikesFields",
@@ -122,6 +126,30 @@ CommentsFields: TypeAlias = Literal[
     "post",
     "text",
 ]
+
+
+class Drafts(Stored):
+    title: str
+    text: str
+    expires: NotRequired[datetime]
+
+
+class DraftsCreate(Named):
+    title: NotRequired[str]
+    text: NotRequired[str]
+    expires: NotRequired[Moment]
+
+
+class DraftsChanges(TypedDict, total=False):
+    title: Becomes[str]
+    text: Becomes[str]
+    expires: Becomes[Moment]
+
+
+class DraftsWhere(StoredIs, total=False):
+    title: IsText
+    text: IsText
+    expires: IsDate
 
 
 class Likes(Stored):
@@ -412,7 +440,7 @@ class AsyncUserTransaction(AsyncBaseTransaction):
     def collection(self, name: Literal["comments"]) -> AsyncTransactionCollection[Comments, CommentsCreate, Never]: ...
 
     @overload
-    def collection(self, name: Literal["drafts"]) -> AsyncTransactionCollection[dict[str, Any], Mapping[str, Any], Mapping[str, Any]]: ...
+    def collection(self, name: Literal["drafts"]) -> AsyncTransactionCollection[Drafts, DraftsCreate | Mapping[str, Any], DraftsChanges | Mapping[str, Any]]: ...
 
     @overload
     def collection(self, name: Literal["likes"]) -> AsyncTransactionCollection[Likes, LikesCreate, Never]: ...
@@ -438,7 +466,7 @@ class AsyncUserDatabase(AsyncBaseDatabase):
     def collection(self, name: Literal["comments"]) -> AsyncCollection[Comments, CommentsCreate, Never, CommentsWhere, CommentsFields]: ...
 
     @overload
-    def collection(self, name: Literal["drafts"]) -> AsyncCollection[dict[str, Any], Mapping[str, Any], Mapping[str, Any], Mapping[str, Any], str]: ...
+    def collection(self, name: Literal["drafts"]) -> AsyncCollection[Drafts, DraftsCreate | Mapping[str, Any], DraftsChanges | Mapping[str, Any], DraftsWhere | Mapping[str, Any], str]: ...
 
     @overload
     def collection(self, name: Literal["likes"]) -> AsyncCollection[Likes, LikesCreate, Never, LikesWhere, LikesFields]: ...
@@ -481,7 +509,7 @@ class UserTransaction(BaseTransaction):
     def collection(self, name: Literal["comments"]) -> TransactionCollection[Comments, CommentsCreate, Never]: ...
 
     @overload
-    def collection(self, name: Literal["drafts"]) -> TransactionCollection[dict[str, Any], Mapping[str, Any], Mapping[str, Any]]: ...
+    def collection(self, name: Literal["drafts"]) -> TransactionCollection[Drafts, DraftsCreate | Mapping[str, Any], DraftsChanges | Mapping[str, Any]]: ...
 
     @overload
     def collection(self, name: Literal["likes"]) -> TransactionCollection[Likes, LikesCreate, Never]: ...
@@ -507,7 +535,7 @@ class UserDatabase(BaseDatabase):
     def collection(self, name: Literal["comments"]) -> Collection[Comments, CommentsCreate, Never, CommentsWhere, CommentsFields]: ...
 
     @overload
-    def collection(self, name: Literal["drafts"]) -> Collection[dict[str, Any], Mapping[str, Any], Mapping[str, Any], Mapping[str, Any], str]: ...
+    def collection(self, name: Literal["drafts"]) -> Collection[Drafts, DraftsCreate | Mapping[str, Any], DraftsChanges | Mapping[str, Any], DraftsWhere | Mapping[str, Any], str]: ...
 
     @overload
     def collection(self, name: Literal["likes"]) -> Collection[Likes, LikesCreate, Never, LikesWhere, LikesFields]: ...
@@ -688,7 +716,7 @@ class AsyncModeratorTransaction(AsyncBaseTransaction):
     def collection(self, name: Literal["comments"]) -> AsyncTransactionCollection[Comments, CommentsCreate, Never]: ...
 
     @overload
-    def collection(self, name: Literal["drafts"]) -> AsyncTransactionCollection[dict[str, Any], Mapping[str, Any], Mapping[str, Any]]: ...
+    def collection(self, name: Literal["drafts"]) -> AsyncTransactionCollection[Drafts, DraftsCreate | Mapping[str, Any], DraftsChanges | Mapping[str, Any]]: ...
 
     @overload
     def collection(self, name: Literal["likes"]) -> AsyncTransactionCollection[Likes, LikesCreate, Never]: ...
@@ -714,7 +742,7 @@ class AsyncModeratorDatabase(AsyncBaseDatabase):
     def collection(self, name: Literal["comments"]) -> AsyncCollection[Comments, CommentsCreate, Never, CommentsWhere, CommentsFields]: ...
 
     @overload
-    def collection(self, name: Literal["drafts"]) -> AsyncCollection[dict[str, Any], Mapping[str, Any], Mapping[str, Any], Mapping[str, Any], str]: ...
+    def collection(self, name: Literal["drafts"]) -> AsyncCollection[Drafts, DraftsCreate | Mapping[str, Any], DraftsChanges | Mapping[str, Any], DraftsWhere | Mapping[str, Any], str]: ...
 
     @overload
     def collection(self, name: Literal["likes"]) -> AsyncCollection[Likes, LikesCreate, Never, LikesWhere, LikesFields]: ...
@@ -757,7 +785,7 @@ class ModeratorTransaction(BaseTransaction):
     def collection(self, name: Literal["comments"]) -> TransactionCollection[Comments, CommentsCreate, Never]: ...
 
     @overload
-    def collection(self, name: Literal["drafts"]) -> TransactionCollection[dict[str, Any], Mapping[str, Any], Mapping[str, Any]]: ...
+    def collection(self, name: Literal["drafts"]) -> TransactionCollection[Drafts, DraftsCreate | Mapping[str, Any], DraftsChanges | Mapping[str, Any]]: ...
 
     @overload
     def collection(self, name: Literal["likes"]) -> TransactionCollection[Likes, LikesCreate, Never]: ...
@@ -783,7 +811,7 @@ class ModeratorDatabase(BaseDatabase):
     def collection(self, name: Literal["comments"]) -> Collection[Comments, CommentsCreate, Never, CommentsWhere, CommentsFields]: ...
 
     @overload
-    def collection(self, name: Literal["drafts"]) -> Collection[dict[str, Any], Mapping[str, Any], Mapping[str, Any], Mapping[str, Any], str]: ...
+    def collection(self, name: Literal["drafts"]) -> Collection[Drafts, DraftsCreate | Mapping[str, Any], DraftsChanges | Mapping[str, Any], DraftsWhere | Mapping[str, Any], str]: ...
 
     @overload
     def collection(self, name: Literal["likes"]) -> Collection[Likes, LikesCreate, Never, LikesWhere, LikesFields]: ...

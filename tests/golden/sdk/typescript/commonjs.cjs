@@ -1,0 +1,1 @@
+require('fs').writeFileSync('dist/cjs/package.json', '{"type":"commonjs"}\n')
