@@ -8,6 +8,7 @@ from unittest.mock import patch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from baas.errors import Problem
 from baas.push.live import ranges as module
 from baas.push.live.query import predicate
 from baas.push.live.ranges import Ranges
@@ -15,7 +16,18 @@ from baas.push.live.terms import TermIndex, term_of
 from baas.query import ast
 from baas.query import expr as e
 from baas.query.ast import Filter
-from tests.support.strategies import documents, filters, names, parsed, paths, scalars, values
+from baas.query.parse import parse_filter
+from tests.support.places import nears, places, regions
+from tests.support.strategies import (
+    LIMITS,
+    documents,
+    filters,
+    names,
+    parsed,
+    paths,
+    scalars,
+    values,
+)
 
 
 def equalities() -> st.SearchStrategy[Filter]:
@@ -72,6 +84,56 @@ def test_queries_that_have_gone_are_found_no_more_and_the_others_are(
         index.remove(number)
     assert (len(index), index.touched(document)) == (0, set())
     assert index._equal == index._ranges == {}
+
+
+GEO = st.builds(
+    lambda path, region, more: {path: region, **more},
+    st.sampled_from(["at", "list.at", "at.0"]),
+    st.one_of(nears, regions),
+    st.sampled_from([{}, {"b": True}, {"n": 1}]),
+)
+
+
+@given(
+    st.lists(GEO, min_size=1, max_size=5),
+    st.one_of(
+        st.builds(lambda at: {"at": at}, places),
+        st.builds(lambda at: {"list": [{"at": at}, 5]}, places),
+    ),
+    st.booleans(),
+)
+def test_a_place_finds_every_query_that_it_belongs_to(
+    asked: list[Any], document: Any, yes: bool
+) -> None:
+    document = {"_id": "a", "b": yes, "n": 1, **document}
+    index: TermIndex[int] = TermIndex()
+    kept = {}
+    for number, raw in enumerate(asked):
+        try:
+            kept[number] = parse_filter(raw, LIMITS, now_ms=0, whole=True)
+        except Problem:
+            continue  # a polygon that is none on a sphere
+        index.add(number, kept[number])
+    touched = index.touched(document)
+    for number, filter in kept.items():
+        if predicate(filter)(document):
+            assert number in touched, (term_of(filter), document)
+        index.remove(number)
+    assert (len(index), index.touched(document)) == (0, set())
+    assert index._places == {}
+
+
+def test_a_move_elsewhere_touches_nobody_here() -> None:
+    index: TermIndex[int] = TermIndex()
+    for number in range(100):
+        center = {"type": "Point", "coordinates": [number, 0]}
+        near = {"at": {"$near": {"$geometry": center, "$maxDistance": 50_000}}, "b": True}
+        index.add(number, parse_filter(near, LIMITS, now_ms=0, whole=True))
+    here = {"_id": "a", "b": True, "at": {"type": "Point", "coordinates": [7.1, 0.1]}}
+    assert index.touched(here) == {7}
+    assert index.touched({**here, "at": [here["at"], None, 5]}) == {7}
+    assert index.touched({**here, "at": None}) == set()
+    assert len(index.touched({**here, "at": {"type": "LineString"}})) == 100
 
 
 @given(st.integers(0, 100), st.integers(0, 100))

@@ -1,22 +1,25 @@
 """Which queries a change can touch: an index of queries by what they ask of a document.
 
 Every query is filed once, under the most telling condition that all its documents fulfil: equality
-with a scalar (or one of a few), else a range of one kind, else nothing. Looking a document up gives
-every query whose condition it fulfils, and some more; never one less.
+with a scalar (or one of a few), else a place on the globe, else a range of one kind, else nothing.
+Looking a document up gives every query whose condition it fulfils, and some more; never one less.
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 import msgspec
 
+from baas.push.live.places import Places
 from baas.push.live.ranges import Ranges
 from baas.query import ast
 from baas.query import expr as e
 from baas.query.ast import Filter
+from baas.query.geo import search_box
 from baas.query.order import order_key
+from baas.query.sphere import Box
 from baas.schema.values import Document, Path, Value
 
 Q = TypeVar("Q", bound=Hashable)
@@ -38,14 +41,25 @@ class Between(msgspec.Struct, frozen=True):
     high: Any = None
 
 
+class Around(msgspec.Struct, frozen=True):
+    """A place that meets a box in space."""
+
+    path: Path
+    box: Box
+
+
+Term: TypeAlias = Equal | Between | Around
+
+
 class TermIndex(Generic[Q]):
     """The queries of one collection."""
 
     def __init__(self) -> None:
         self._equal: dict[Path, dict[Hashable, set[Q]]] = {}
         self._ranges: dict[Path, Ranges[Q]] = {}
+        self._places: dict[Path, Places[Q]] = {}
         self._rest: set[Q] = set()
-        self._filed: dict[Q, Equal | Between | None] = {}
+        self._filed: dict[Q, Term | None] = {}
 
     def __len__(self) -> int:
         return len(self._filed)
@@ -59,6 +73,8 @@ class TermIndex(Generic[Q]):
                 by_value.setdefault(value, set()).add(query)
         elif isinstance(term, Between):
             self._ranges.setdefault(term.path, Ranges()).add(query, term.low, term.high)
+        elif isinstance(term, Around):
+            self._places.setdefault(term.path, Places()).add(query, term.box)
         else:
             self._rest.add(query)
 
@@ -71,6 +87,11 @@ class TermIndex(Generic[Q]):
             ranges.remove(query)
             if not ranges:
                 del self._ranges[term.path]
+        elif isinstance(term, Around):
+            places = self._places[term.path]
+            places.remove(query)
+            if not places:
+                del self._places[term.path]
         else:
             self._rest.discard(query)
 
@@ -95,6 +116,8 @@ class TermIndex(Generic[Q]):
                 keys = [order_key(value) for value in _reached(image, path, 0)]
                 if keys:
                     found |= ranges.holding(min(keys), max(keys))
+            for path, places in self._places.items():
+                found |= places.holding(_reached(image, path, 0))
         return found
 
 
@@ -104,12 +127,16 @@ _NONE: Final[frozenset[Any]] = frozenset()
 # -- what a filter asks ---------------------------------------------------------------------------
 
 
-def term_of(filter: Filter) -> Equal | Between | None:
+def term_of(filter: Filter) -> Term | None:
     """A condition that every document of the filter fulfils."""
     conjuncts = filter.items if isinstance(filter, ast.And) else (filter,)
     equal = [term for one in conjuncts if (term := _equal_of(one)) is not None]
-    if equal:
-        return min(equal, key=_preference)
+    best = min(equal, key=_preference, default=None)
+    if best is not None and _preference(best)[0] == 0:
+        return best
+    around = [place for one in conjuncts if (place := _around_of(one)) is not None]
+    if around or best is not None:
+        return around[0] if around else best
     ranges = [found for one in conjuncts if (found := _range_of(one)) is not None]
     return _joined(ranges)
 
@@ -117,6 +144,13 @@ def term_of(filter: Filter) -> Equal | Between | None:
 def _preference(term: Equal) -> tuple[int, int]:
     """Few alternatives first; a boolean divides documents worst."""
     return (sum(isinstance(value, tuple) for value in term.values), len(term.values))
+
+
+def _around_of(filter: Filter) -> Around | None:
+    if not isinstance(filter, ast.Field) or not isinstance(filter.test, ast.Geo):
+        return None
+    box = search_box(filter.test.region)
+    return None if box is None else Around(filter.path, box)
 
 
 def _equal_of(filter: Filter) -> Equal | None:
