@@ -137,7 +137,6 @@ def test_a_newcomer_finds_their_way(browser: Browser, board: Gateway) -> None:
         ("light", DESK, "en-GB"),
         ("dark", PHONE, "zh-CN"),
         ("light", PHONE, "en-GB"),
-        ("dark", DESK, "en-GB"),
     ],
 )
 def test_it_fits_every_screen(
