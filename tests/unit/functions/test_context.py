@@ -323,6 +323,54 @@ async def test_what_was_absent_must_still_be(shop: Shop) -> None:
     assert set(await shop.stored("posts")) == {"a"}
 
 
+@shop(
+    """
+    def point(longitude):
+        return {"type": "Point", "coordinates": [longitude, 0]}
+
+    @fn.event()
+    async def nearest(ctx, event):
+        near = {"at": {"$near": {"$geometry": point(0), "$maxDistance": 500_000}}}
+        await ctx.database.collection("posts").insert(
+            [{"_id": id, "title": id, "at": point(n)} for n, id in enumerate("abc")]
+        )
+        async with ctx.database.transaction() as tx:
+            posts = tx.collection("posts")
+            await posts.update("a", {"$set": {"at": point(1.5)}})
+            await posts.insert({"_id": "d", "title": "d", "at": point(0.5)})
+            found = await posts.find(near)
+            total = (await posts.count(near))["total"]
+            return [one["_id"] for one in found["documents"]], total
+    """
+)
+async def test_a_transaction_orders_its_own_writes_by_distance(shop: Shop) -> None:
+    assert await shop.call("nearest") == [["d", "b", "a", "c"], 4]
+
+
+@shop(
+    """
+    @fn.event()
+    async def search(ctx, event):
+        tea = {"$text": {"$search": "tea"}}
+        await ctx.database.collection("posts").insert({"_id": "a", "title": "tea"})
+        async with ctx.database.transaction() as tx:
+            posts = tx.collection("posts")
+            found = (await posts.find(tea))["documents"]
+            await posts.insert({"_id": "b", "title": "tea"})
+            codes = []
+            for ask in (posts.find, posts.count):
+                try:
+                    await ask(tea)
+                except Exception as problem:
+                    codes.append(problem.code.name)
+            return [one["_id"] for one in found], codes
+    """,
+    {"posts": "acl: ADMINONLY\nindexes: [{text: title}]\n"},
+)
+async def test_a_transaction_does_not_search_what_it_wrote(shop: Shop) -> None:
+    assert await shop.call("search") == [["a"], ["NOT_SUPPORTED", "NOT_SUPPORTED"]]
+
+
 # -- the rest -------------------------------------------------------------------------------------
 
 
