@@ -14,6 +14,7 @@ from baas.cli.common import count, data_folder, data_option, load_app_settings
 
 if TYPE_CHECKING:
     from baas.cli.archive import Restored
+    from baas.settings import Settings
 
 
 class _CreateUnlessNamed(click.Group):
@@ -48,6 +49,7 @@ def create(file: Path, data: Path | None) -> None:
 
     folder = Path.cwd()
     settings = load_app_settings(folder, data)
+    check_engine(settings)
     place = data_folder(folder, settings)
     if not place.is_dir():
         raise click.ClickException(f"there is no data folder {place}")
@@ -59,6 +61,15 @@ def create(file: Path, data: Path | None) -> None:
         raise click.ClickException(
             f"it is whole but for {count(len(whole.damaged), 'file')} whose bytes are missing or"
             f" damaged in the data folder: {', '.join(whole.damaged[:5])}"
+        )
+
+
+def check_engine(settings: Settings) -> None:
+    """A data folder may still hold the database of before documents moved elsewhere."""
+    if settings.database.engine != "sqlite":
+        raise click.ClickException(
+            f"documents are in {settings.database.engine} (database.engine): back it up by its own"
+            " tools, such as mongodump, or by `baas data export --everything`"
         )
 
 

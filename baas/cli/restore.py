@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from baas.cli.backup import check_engine
 from baas.cli.banner import shown
 from baas.cli.common import count, data_folder, data_option, load_app_settings
 from baas.errors import ConfigurationError
@@ -44,6 +45,7 @@ def restore(file: Path, data: Path | None, force: bool, at: str | None) -> None:
     folder = Path.cwd()
     settings = load_app_settings(folder, data)
     moment = None if at is None else _moment(at)
+    check_engine(settings)
     place = data_folder(folder, settings)
     here = shown(place)
     if not force and place.is_dir() and any(place.iterdir()):

@@ -139,3 +139,13 @@ def test_an_older_backup_is_kept_when_the_new_one_fails(tmp_path: Path) -> None:
 def test_without_data_there_is_nothing_to_back_up() -> None:
     assert "no data folder" in failed("backup", "b.tar", "--data", "nowhere")
     assert not Path("nowhere").exists()
+
+
+def test_where_documents_are_elsewhere_an_old_database_is_not_taken_for_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    done("backup", "b.tar")
+    monkeypatch.setenv("BAAS_DATABASE__ENGINE", "mongo")
+    assert "documents are in mongo" in failed("backup", "c.tar")
+    assert "documents are in mongo" in failed("restore", "b.tar", "--data", "other")
+    assert not Path("c.tar").exists()
