@@ -194,7 +194,3 @@ def test_watches(seen: dict[str, Any]) -> None:
 
 def test_the_openid_is_wechats(gateway: Gateway, found: dict[str, Any]) -> None:
     assert OPENID not in json.dumps(found), "it never leaves the server"
-
-
-def test_its_types_fit_those_of_tencent() -> None:
-    tool("tsc", "-p", FOLDER.parent / "typing" / "tsconfig.wx.json")
