@@ -53,7 +53,7 @@ _APP_NAME: Final = "baas"
 #: Documents fetched at a time from a cursor.
 _BATCH: Final = 500
 #: The same where nobody knows yet how heavy they are, and what they may weigh together.
-_FIRST: Final = 16
+_FIRST: Final = 64
 _HEAVY: Final = 4 * 1024**2
 _MAX_TIME_EXPIRED: Final = 50
 _UNAUTHORIZED: Final = frozenset({13, 18})
@@ -282,16 +282,19 @@ class Driver:
         if max_ms is not None:
             cursor = cursor.max_time_ms(max_ms)
         some = batch if weigh is None else min(batch, _FIRST)
+        seen = 0
         try:
             while rows := await cursor.to_list(some):
                 yield rows
-                if len(rows) < some:
+                seen += len(rows)
+                if len(rows) < some or seen == limit:
                     break
                 if weigh is not None:
                     each = max(1, sum(map(weigh, rows)) // len(rows))
                     some = max(1, min(batch, _HEAVY // each))
         finally:
-            await cursor.close()
+            if cursor.alive:  # closing one that has ended costs a thread, too
+                await cursor.close()
 
     async def find(
         self, name: str, filter: Row, fields: Row | None = None, **more: Any
