@@ -501,6 +501,15 @@ def test_a_query_travels_as_the_protocol_says(server: Scripted, face: Face) -> N
     }
 
 
+@pytest.mark.parametrize("name", ["a/../b", "..", "cloud://app/./x"])
+def test_a_download_is_of_a_file_and_of_no_other_address(
+    server: Scripted, face: Face, name: str
+) -> None:
+    with pytest.raises(BaasError, match="whole path"):
+        using(face, server.url, lambda cloud: now(cloud.download_file(name)))
+    assert server.requests == []
+
+
 def test_names_cannot_leave_their_place_in_the_path(server: Scripted, face: Face) -> None:
     async def use(cloud: Any) -> None:
         for call in (

@@ -85,13 +85,15 @@ Event: TypeAlias = Spoken | Here | Gap
 
 
 class Entry:
-    """One watch or channel. `cursor`: from where it goes on."""
+    """One watch or channel. `cursor`: from where it goes on. `polled`: whether a poll has been
+    answered since it was opened or changed."""
 
     closing: Literal["unwatch", "leave"]
 
     def __init__(self, id: str) -> None:
         self.id = id
         self.cursor: str | None = None
+        self.polled = False
 
     def opening(self) -> Frame:
         """The frame that opens it, or goes on from `cursor`."""

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final, TypeAlias, TypedDict
 from urllib.parse import quote
 
+from .errors import BaasError
 from .ids import random_text
 from .options import CallOptions, Progress, TransferOptions
+from .policy import TRANSFER_SECONDS
 
 #: Bytes, a path, or a file that is open for reading bytes, from where it stands to its end.
 Source: TypeAlias = bytes | bytearray | memoryview | str | os.PathLike[str] | BinaryIO
@@ -143,15 +145,22 @@ def naming(name: str) -> dict[str, str]:
 def address_of(name: str, options: Mapping[str, Any]) -> str:
     """The path and query of a stored file."""
     path = name.removeprefix(_SCHEME).partition("/")[2] if name.startswith(_SCHEME) else name
-    inside = "/".join(quote(part, safe="") for part in path.split("/"))
+    inside = "/".join(_segment(part) for part in path.split("/"))
     query = "&".join(f"{key}={quote(str(value), safe='')}" for key, value in options.items())
     return f"/v1/storage/files/{inside}{'?' if query else ''}{query}"
 
 
+def _segment(text: str) -> str:
+    """`..` would be another address than a file's, however it is spelled."""
+    if text in (".", ".."):
+        raise BaasError("INVALID_ARGUMENT", "A file is named by its whole path.")
+    return quote(text, safe="")
+
+
 def calling(options: TransferOptions) -> CallOptions:
     """Those that are about the call."""
-    found: CallOptions = {}
-    if "timeout" in options:
+    found: CallOptions = {"timeout": TRANSFER_SECONDS}
+    if options.get("timeout") is not None:
         found["timeout"] = options["timeout"]
     if "retries" in options:
         found["retries"] = options["retries"]

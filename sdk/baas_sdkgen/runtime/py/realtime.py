@@ -103,6 +103,7 @@ class Realtime:
     def reopen(self, entry: Entry) -> None:
         """To change what it was opened with."""
         if entry.id in self._entries:
+            entry.polled = False
             self._send(entry.opening())
             self._changed.set()
 
@@ -260,10 +261,11 @@ class Realtime:
 
     async def _by_poll(self) -> None:
         """One poll, broken off where something changes meanwhile."""
-        # What was opened just now wants its answer, be it news to the server or not.
-        wait = 0 if self._changed.is_set() else _POLL_WAIT
         self._changed.clear()
-        openings = [entry.opening() for entry in self._entries.values()]
+        entries = list(self._entries.values())
+        openings = [entry.opening() for entry in entries]
+        # What was opened just now wants its answer, be it news to the server or not.
+        wait = _POLL_WAIT if all(entry.polled for entry in entries) else 0
         polling = asyncio.create_task(self._poll(openings, wait))
         changing = asyncio.create_task(self._changed.wait())
         try:
@@ -271,6 +273,8 @@ class Realtime:
             if polling.done():
                 self._take_all(polling.result())
                 self._tries = 0
+                for entry in entries:
+                    entry.polled = True
         except BaasError as fault:
             self._tries += 1
             await self._pause(pause_of(fault, self._tries - 1))

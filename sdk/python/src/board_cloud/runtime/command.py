@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from .values import Geometry, Point, Position, RegExp, encode, is_plain
+from .values import Geometry, Point, Position, RegExp, encode, is_plain, position
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -162,12 +162,14 @@ class Command:
     def geo_within(
         geometry: Geometry | None = None,
         *,
-        center_sphere: tuple[Position, float] | None = None,
-        box: tuple[Position, Position] | None = None,
+        center_sphere: tuple[Point | Position, float] | None = None,
+        box: tuple[Point | Position, Point | Position] | None = None,
     ) -> Condition:
         """Inside polygons; or no further from a position than so many radians (metres divided by
         6,378,100); or between a south-western and a north-eastern corner, as on a flat map."""
-        area = {"$geometry": geometry, "$centerSphere": center_sphere, "$box": box}
+        center = center_sphere and [position(center_sphere[0]), center_sphere[1]]
+        corners = box and [position(corner) for corner in box]
+        area = {"$geometry": geometry, "$centerSphere": center, "$box": corners}
         return test("$geoWithin", given(area))
 
     @staticmethod

@@ -14,6 +14,8 @@ Safety: TypeAlias = Literal["read", "key", "once"]
 
 #: Seconds.
 TIMEOUT_SECONDS: Final = 15.0
+#: Files are large and networks slow.
+TRANSFER_SECONDS: Final = 600.0
 RETRIES: Final = 3
 KEY: Final = "Idempotency-Key"
 _FIRST_PAUSE: Final = 0.2

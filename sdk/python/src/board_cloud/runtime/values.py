@@ -87,32 +87,30 @@ class Geo:
 
     @staticmethod
     def LineString(points: Sequence[_Point | Position]) -> _LineString:
-        return {"type": "LineString", "coordinates": [_position(one) for one in points]}
+        return {"type": "LineString", "coordinates": [position(one) for one in points]}
 
     @staticmethod
     def Polygon(lines: Sequence[_LineString | Sequence[Position]]) -> _Polygon:
-        return {"type": "Polygon", "coordinates": [_positions(one) for one in lines]}
+        return {"type": "Polygon", "coordinates": [position(one) for one in lines]}
 
     @staticmethod
     def MultiPoint(points: Sequence[_Point | Position]) -> _MultiPoint:
-        return {"type": "MultiPoint", "coordinates": [_position(one) for one in points]}
+        return {"type": "MultiPoint", "coordinates": [position(one) for one in points]}
 
     @staticmethod
     def MultiLineString(
         lines: Sequence[_LineString | Sequence[Position]],
     ) -> _MultiLineString:
-        return {"type": "MultiLineString", "coordinates": [_positions(one) for one in lines]}
+        return {"type": "MultiLineString", "coordinates": [position(one) for one in lines]}
 
     @staticmethod
     def MultiPolygon(polygons: Sequence[_Polygon]) -> _MultiPolygon:
         return {"type": "MultiPolygon", "coordinates": [one["coordinates"] for one in polygons]}
 
 
-def _position(point: Any) -> Any:
-    return point["coordinates"] if isinstance(point, Mapping) else point
-
-
-_positions = _position
+def position(place: Any) -> Any:
+    """Of a shape, or of what is one already; of a line, its positions."""
+    return place["coordinates"] if isinstance(place, Mapping) else place
 
 
 def encode(value: Any) -> Any:
