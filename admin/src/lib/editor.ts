@@ -105,7 +105,7 @@ export function extensions(language: Language, label: string, readonly: boolean)
       ...lintKeymap,
       indentWithTab,
     ]),
-    EditorView.contentAttributes.of({ 'aria-label': label }),
+    EditorView.contentAttributes.of({ 'aria-label': label, tabindex: '0' }),
     EditorView.lineWrapping,
     readonly ? [EditorState.readOnly.of(true), EditorView.editable.of(true)] : [],
   ]

@@ -82,6 +82,12 @@ function checked(found: unknown[]): Array<Record<string, unknown>> {
   return found as Array<Record<string, unknown>>
 }
 
+/** `_updateTime` is the server's alone; the rest may come back as it was. */
+function importable(document: Record<string, unknown>): Record<string, unknown> {
+  const { _updateTime: _, ...rest } = document
+  return rest
+}
+
 /** Inserts in batches; a batch that is refused is tried one by one, so that only bad ones stay out. */
 export async function imported(
   collection: string,
@@ -92,7 +98,7 @@ export async function imported(
   const progress: Progress = { done: 0, total: documents.length, refused: 0, reasons: [] }
   for (let from = 0; from < documents.length; from += BATCH) {
     signal.throwIfAborted()
-    const batch = documents.slice(from, from + BATCH)
+    const batch = documents.slice(from, from + BATCH).map(importable)
     try {
       await api.verb(collection, 'insert', { documents: batch }, true)
     } catch {
