@@ -324,6 +324,14 @@ class PushSettings(_Section, frozen=True):
     watch_bytes: _Count = 16 * 1024**2
     """Bytes in the result of one live query."""
 
+    watched_bytes_per_user: _Count = 64 * 1024**2
+    """Bytes in the results of all live queries of one user (an address, where nobody is signed in)
+    on one gateway process."""
+
+    watched_bytes: _Count = 512 * 1024**2
+    """Bytes in the results of all live queries of one gateway process; beyond, new ones are
+    refused."""
+
     message_bytes: _Count = 64 * 1024
     """Bytes of a message's data."""
 

@@ -21,6 +21,7 @@ from baas.push.frames import (
     decode_frame,
     error_frame,
 )
+from baas.push.outbox import until_room
 from baas.push.topic import Steps, Topic
 from baas.push.wire import Admission, Limits
 
@@ -153,7 +154,7 @@ class Topics:
         topic.then(lambda: self._open_watch(topic, text), len(text))
 
     async def _open_watch(self, topic: Topic, text: bytes | str) -> None:
-        await self._room()
+        await until_room(self._outbox)
         frame: Any = decode_frame(text)
         topic.opened(
             await self._shared.live.watch(
@@ -188,7 +189,7 @@ class Topics:
 
     async def _open_or_change(self, topic: Topic, text: bytes | str) -> None:
         if topic.joined is None:
-            await self._room()
+            await until_room(self._outbox)
         frame: Any = decode_frame(text)
         if topic.joined is not None:
             await topic.joined.change_presence(frame, self._owner.caller)
@@ -276,14 +277,6 @@ class Topics:
         return topic
 
     # -- both --------------------------------------------------------------------------------------
-
-    async def _room(self) -> None:
-        """Until the client has read what it was sent: a first answer may be large, and who reads
-        none of them could have very many prepared."""
-        while not self._outbox.has_room:
-            room: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._outbox.on_room(lambda room=room: room.done() or room.set_result(None))  # type: ignore[misc]
-            await room
 
     async def _renew(self, topic: Topic) -> None:
         if topic.open is not None:

@@ -19,6 +19,7 @@ from baas.errors import Code, Problem
 from baas.guard import ReadDecision
 from baas.ports.documents import DocumentStore
 from baas.push.live.asked import Asked, looks_up, nodes_of
+from baas.push.live.budget import ENTRY_BYTES
 from baas.push.live.cursors import WatchCursors
 from baas.push.live.reading import read_entries, render, too_large, too_many
 from baas.push.live.view import Change, Entry, View, changed_names, difference, key_of
@@ -70,6 +71,10 @@ class Host(Protocol):
     @property
     def position(self) -> str: ...
 
+    def held(self, query: LiveQuery) -> None:
+        """What it holds may have changed."""
+        ...
+
     async def following(self) -> None:
         """Until this process is given all that is written from now on."""
         ...
@@ -102,6 +107,11 @@ class LiveQuery:
     @property
     def busy(self) -> bool:
         return self._reading is not None
+
+    @property
+    def cost(self) -> int:
+        """Bytes that it holds, about."""
+        return self._view.bytes_held + ENTRY_BYTES * self._view.known
 
     # -- for watchers ------------------------------------------------------------------------------
 
@@ -225,6 +235,7 @@ class LiveQuery:
 
     def _is_within_limits(self) -> bool:
         host = self._host
+        host.held(self)
         if self.asked.limit is None and self._view.size > host.documents_max:
             self._end(too_many(host.documents_max))
         elif self._view.bytes_held > host.bytes_max:
@@ -283,6 +294,7 @@ class LiveQuery:
                 reader, self.asked, self.decision, self._view, host.documents_max
             )
         self._view.fill(entries, complete=complete)
+        host.held(self)
         if self._view.bytes_held > host.bytes_max:
             raise too_large(host.bytes_max)
         self._at, self._order = at, host.order(at)

@@ -13,6 +13,7 @@ from baas.ports.documents import DocumentStore, KnownLookups, Lookups
 from baas.push.contract import Caller, Commit, Ended, Follower, Outbox
 from baas.push.frames import Watch
 from baas.push.live.asked import Asked, decide, identity, needs_of_watch, read_watch
+from baas.push.live.budget import Budget
 from baas.push.live.cursors import KeySource, WatchCursors
 from baas.push.live.query import Image, LiveQuery
 from baas.push.live.reading import with_lookups
@@ -45,6 +46,7 @@ class LiveQueries:
         self.cursors = WatchCursors(secret)
         self.documents_max = settings.push.watch_documents
         self.bytes_max = settings.push.watch_bytes
+        self.budget = Budget(settings.push.watched_bytes, settings.push.watched_bytes_per_user)
         self._feed = feed
         self._guard = guard
         self._follower = follower
@@ -105,6 +107,10 @@ class LiveQueries:
     def position(self) -> str:
         return self._follower.position
 
+    def held(self, query: LiveQuery) -> None:
+        if query in self._users:
+            self.budget.held(query)
+
     async def following(self) -> None:
         await self._follower.ready()
 
@@ -148,6 +154,7 @@ class LiveQueries:
             return
         del self._users[query]
         del self._queries[query.key]
+        self.budget.gone(query)
         name = query.asked.collection
         index = self._indexes[name]
         index.remove(query)

@@ -93,6 +93,11 @@ class View:
         return held if self.limit is None else min(held, self.limit)
 
     @property
+    def known(self) -> int:
+        """Documents that are held, those behind the limit too."""
+        return len(self._keys)
+
+    @property
     def bytes_held(self) -> int:
         return self._bytes
 

@@ -15,9 +15,11 @@ from baas.ports.changes import ChangeFeed, CursorTooOld
 from baas.push.contract import Caller, Ended, Outbox
 from baas.push.frames import Watch, encode_frame
 from baas.push.live.asked import Asked
+from baas.push.live.budget import Budget, owner_of
 from baas.push.live.missed import Missed
 from baas.push.live.query import Host, LiveQuery
 from baas.push.live.view import difference
+from baas.push.outbox import until_room
 from baas.push.resting import Basis
 
 _log = logging.getLogger(__name__)
@@ -34,6 +36,8 @@ class Decided(msgspec.Struct, frozen=True):
 
 class WatchHost(Host, Protocol):
     """What watches ask of the service."""
+
+    budget: Budget
 
     @property
     def feed(self) -> ChangeFeed: ...
@@ -73,9 +77,12 @@ class LiveWatch:
         self._outbox = outbox
         self._ended = ended
         self._query: LiveQuery | None = None
+        self._charged: str | None = None
         self._own = b""
         self._behind = False
         self._closed = False
+        #: Whether the rules are to be asked again once it is open.
+        self._outdated = False
         self._turn = asyncio.Lock()
 
     # -- opening -----------------------------------------------------------------------------------
@@ -83,9 +90,12 @@ class LiveWatch:
     async def open(self, cursor: str | None) -> None:
         """Sends what the client needs to begin. Raises the refusal."""
         decided = await self._host.decide(self.asked, self._caller)
+        self._host.attached(self, decided)  # at once: what it rests on may change meanwhile
         query = self._host.query_for(self.asked, decided)
         try:
             await query.opened()
+            self._host.budget.check(owner_of(self._caller), query)
+            await until_room(self._outbox)  # it may have been filled meanwhile
             self._take_seal(decided)
             since = self._since(cursor, query, decided)
             if since is None or not await self._resume(query, decided, since):
@@ -93,6 +103,8 @@ class LiveWatch:
         finally:
             if self._query is not query:
                 self._host.released(query)
+        if self._outdated:
+            await self.ask_again()
 
     def _since(self, cursor: str | None, query: LiveQuery, decided: Decided) -> str | None:
         """Where in the feed the client has got to, where it may go on from there."""
@@ -125,6 +137,8 @@ class LiveWatch:
     def _attach(self, query: LiveQuery, decided: Decided) -> None:
         self._query = query
         query.watchers[self] = None
+        self._charged = owner_of(self._caller)
+        self._host.budget.add(self._charged, query)
         self._host.attached(self, decided)
 
     def _take_seal(self, decided: Decided) -> None:
@@ -194,8 +208,12 @@ class LiveWatch:
         query, self._query = self._query, None
         self._host.detached(self)
         if query is not None:
-            query.watchers.pop(self, None)
+            self._let_go(query)
             self._host.released(query)
+
+    def _let_go(self, query: LiveQuery) -> None:
+        query.watchers.pop(self, None)
+        self._host.budget.drop(self._charged, query)
 
     # -- rules asked again -------------------------------------------------------------------------
 
@@ -206,6 +224,7 @@ class LiveWatch:
     async def ask_again(self) -> None:
         """The rules, for this caller as it is now: the same query, another one, or the end."""
         async with self._turn:
+            self._outdated = self._query is None
             if self._closed or self._query is None:
                 return
             try:
@@ -238,7 +257,7 @@ class LiveWatch:
         if self._query is not old:  # it ended meanwhile
             return True
         changes = difference(old.told, new.told)
-        old.watchers.pop(self, None)
+        self._let_go(old)
         self._take_seal(decided)
         self._attach(new, decided)
         self._host.released(old)

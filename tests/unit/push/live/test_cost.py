@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from baas.errors import Code, Problem
 from baas.push.live.query import LiveQuery
 from baas.settings import PushSettings, Settings
 from tests.support.sessions import in_loop
@@ -145,3 +146,39 @@ async def test_a_result_may_be_so_large(tmp_path: Path) -> None:
         await there.do(SERVER, "delete", filter={"_id": "a"})
         await there.watch(window, limit=3)
         assert len(window.result) == 3
+
+
+@in_loop
+async def test_all_results_of_one_user_may_be_so_large(tmp_path: Path) -> None:
+    settings = Settings(push=PushSettings(watched_bytes_per_user=25_000))
+    async with world(tmp_path, settings=settings) as there:
+        await there.put("things", {"_id": "a", "text": "x" * 10_000})
+        await there.watch(Client(), user("ann"), filter={"n": {"$ne": 1}})
+        second = await there.watch(Client(), user("ann"), filter={"n": {"$ne": 2}})
+        await there.watch(Client(), user("ann"), filter={"n": {"$ne": 1}})  # one that it has
+        with pytest.raises(Problem) as refused:
+            await there.watch(Client(), user("ann"), filter={"n": {"$ne": 3}})
+        assert refused.value.code is Code.LIMIT_EXCEEDED
+        await there.watch(Client(), user("bob"), filter={"n": {"$ne": 3}})
+        for number in range(5, 9):  # the operator's
+            await there.watch(Client(), SERVER, filter={"n": {"$ne": number}})
+        second.close()
+        await there.watch(Client(), user("ann"), filter={"n": {"$ne": 3}})
+
+
+@in_loop
+async def test_all_results_of_a_process_may_be_so_large(tmp_path: Path) -> None:
+    settings = Settings(push=PushSettings(watched_bytes=25_000))
+    async with world(tmp_path, settings=settings) as there:
+        await there.put("things", {"_id": "a", "text": "x" * 10_000})
+        open_ones = []
+        for number in range(2):
+            mine = user(f"u{number}")
+            open_ones.append(await there.watch(Client(), mine, filter={"n": {"$ne": number}}))
+        with pytest.raises(Problem) as refused:
+            await there.watch(Client(), user("ann"), filter={"n": {"$ne": 9}})
+        assert refused.value.code is Code.UNAVAILABLE
+        for one in open_ones:
+            one.close()
+        await there.watch(Client(), user("ann"), filter={"n": {"$ne": 9}})
+        assert there.live.budget.total < 25_000

@@ -1,0 +1,78 @@
+"""What live queries hold in memory: by whom, and in all."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection
+from typing import Final, Protocol
+
+from baas.errors import Code, Problem
+from baas.push.contract import Caller
+
+#: What a document of a result takes beside its bytes: its place, and itself.
+ENTRY_BYTES: Final = 500
+_AGAIN_SECONDS: Final = 10.0
+
+
+class Held(Protocol):
+    """A query."""
+
+    @property
+    def cost(self) -> int: ...
+
+
+class Budget:
+    """`most` bytes in all, `of_one` for one user (or address, where nobody is signed in). A query
+    counts in full for each who watches it, and once in all."""
+
+    def __init__(self, most: int, of_one: int) -> None:
+        self._most = most
+        self._of_one = of_one
+        self._costs: dict[Held, int] = {}
+        self._by_owner: dict[str, Counter[Held]] = {}
+        self.total = 0
+
+    def held(self, query: Held) -> None:
+        """What it holds may have changed."""
+        cost = query.cost
+        self.total += cost - self._costs.get(query, 0)
+        self._costs[query] = cost
+
+    def gone(self, query: Held) -> None:
+        self.total -= self._costs.pop(query, 0)
+
+    def check(self, owner: str | None, query: Held) -> None:
+        """Before `query` is watched by one more. LIMIT_EXCEEDED, UNAVAILABLE."""
+        if self.total > self._most:
+            raise Problem(
+                Code.UNAVAILABLE, "This gateway holds too much.", retry_after=_AGAIN_SECONDS
+            )
+        if owner is None:
+            return
+        known: Collection[Held] = self._by_owner.get(owner, ())
+        held = sum(one.cost for one in known) + (0 if query in known else query.cost)
+        if held > self._of_one:
+            raise Problem(
+                Code.LIMIT_EXCEEDED,
+                f"All your live queries hold more than {self._of_one} bytes; watch less.",
+            )
+
+    def add(self, owner: str | None, query: Held) -> None:
+        if owner is not None:
+            self._by_owner.setdefault(owner, Counter())[query] += 1
+
+    def drop(self, owner: str | None, query: Held) -> None:
+        if owner is None:
+            return
+        queries = self._by_owner[owner]
+        queries[query] -= 1
+        if not queries[query]:
+            del queries[query]
+        if not queries:
+            del self._by_owner[owner]
+
+
+def owner_of(caller: Caller) -> str | None:
+    """Who is charged; None for the operator."""
+    actor = caller.actor
+    return None if actor.trusted else (actor.uid or f"@{caller.ip}")
