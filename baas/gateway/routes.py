@@ -30,7 +30,7 @@ from baas.gateway.route import Route
 from baas.gateway.storageroutes import STORAGE
 from baas.settings import Settings
 
-_READING: Final = (Code.LIMIT_EXCEEDED, Code.QUERY_TIMEOUT, Code.NOT_SUPPORTED)
+_READING: Final = (Code.LIMIT_EXCEEDED, Code.QUERY_TIMEOUT)
 _WRITING: Final = (
     Code.VALIDATION_FAILED,
     Code.LIMIT_EXCEEDED,
@@ -38,7 +38,6 @@ _WRITING: Final = (
     Code.CONFLICT,
     Code.IDEMPOTENCY_MISMATCH,
     Code.IDEMPOTENCY_IN_PROGRESS,
-    Code.NOT_SUPPORTED,
     Code.QUERY_TIMEOUT,
 )
 
