@@ -54,9 +54,11 @@ def need(capability: str) -> None:
 @lru_cache(maxsize=1)
 def server_url() -> str:
     """The server of this test process, started when it is first asked for."""
-    given = os.environ.get(VARIABLE)
-    if given:
-        return given
+    return os.environ.get(VARIABLE) or start()[0]
+
+
+def start() -> tuple[str, subprocess.Popen[str]]:
+    """Another one in memory, for tests that harm it: where it is, and its process."""
     process = subprocess.Popen(
         mongoserver.command(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
@@ -64,7 +66,7 @@ def server_url() -> str:
     assert process.stdout is not None
     address = process.stdout.readline().strip()
     assert address, "the test server did not start"
-    return f"mongodb://{address}/?replicaSet=rs0"
+    return f"mongodb://{address}/?replicaSet=rs0", process
 
 
 def _stop(process: subprocess.Popen[str]) -> None:

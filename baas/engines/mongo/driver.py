@@ -50,6 +50,9 @@ Keys: TypeAlias = Sequence[tuple[str, int]]
 Session: TypeAlias = Any
 
 _APP_NAME: Final = "baas"
+#: How often the driver looks whether a server still answers; what waits for one that does not is
+#: then told so.
+_HEARTBEAT_MS: Final = 2000
 #: Documents fetched at a time from a cursor.
 _BATCH: Final = 500
 #: The same where nobody knows yet how heavy they are, and what they may weigh together.
@@ -182,6 +185,7 @@ class Driver:
                 appname=_APP_NAME,
                 serverSelectionTimeoutMS=round(timeout * 1000),
                 connectTimeoutMS=round(timeout * 1000),
+                heartbeatFrequencyMS=_HEARTBEAT_MS,
                 retryWrites=True,
                 retryReads=True,
                 tz_aware=True,

@@ -61,7 +61,7 @@ class Presence:
 
     async def _dead(self) -> list[Row]:
         now: Any = await self._driver.server_time()
-        late: Row = {"seen": {"$lt": now - timedelta(seconds=DEAD)}}
+        late: Row = {"_id": {"$ne": self._name}, "seen": {"$lt": now - timedelta(seconds=DEAD)}}
         return await self._driver.find(HOLDERS, late)
 
     async def close(self) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import signal
 from datetime import timedelta
 
 import msgspec
@@ -13,7 +15,8 @@ from baas.engines.mongo.names import DOCUMENTS_TURN, HOLDERS, META
 from baas.engines.mongo.store import MongoStore
 from baas.errors import Code, ConfigurationError, Problem
 from baas.ports.documents import resolve
-from tests.support.stores import ids, put
+from tests.support import mongo
+from tests.support.stores import get, ids, put
 
 pytestmark = pytest.mark.anyio
 
@@ -101,3 +104,22 @@ async def test_a_store_that_is_closed_says_so(store) -> None:
     with pytest.raises(Problem) as caught:
         await resolve(store.ping())
     assert caught.value.code is Code.UNAVAILABLE
+
+
+async def test_while_the_server_is_silent_reads_say_so_and_writes_wait(settings) -> None:
+    url, process = mongo.start()
+    store = MongoStore(msgspec.structs.replace(settings, mongo_url=url, mongo_timeout=0.5))
+    await store.open()
+    await put(store, "p", {"_id": "a"})
+    process.send_signal(signal.SIGSTOP)
+    try:
+        write = asyncio.ensure_future(put(store, "p", {"_id": "b"}))
+        reads = (store.ping(), get(store, "p", "a"), ids(store, "p"), store.jobs.get("j"))
+        found = await asyncio.gather(*map(resolve, reads), return_exceptions=True)
+        assert [one.code for one in found] == [Code.UNAVAILABLE] * 4
+        assert not write.done()
+    finally:
+        process.send_signal(signal.SIGCONT)
+    await write
+    assert await ids(store, "p") == ["a", "b"]
+    await store.close()
