@@ -14,6 +14,7 @@ import os
 import secrets
 import subprocess
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any, Final
 
@@ -37,7 +38,6 @@ LACKS: Final = {
     "timeout": "mongo-java-server ignores maxTimeMS, so the server never ends a long query",
     "nested": "mongo-java-server looks into arrays in arrays where MongoDB does not",
     "elements": "mongo-java-server fails at $and, $or, $nor in $elemMatch over plain elements",
-    "failover": "mongo-java-server is one process: no primary steps down",
 }
 
 
@@ -113,6 +113,12 @@ async def fail(
     data = {"failCommands": [command], "errorCode": code, "errorLabels": labels}
     mode = {"times": times}
     await driver.admin("configureFailPoint", value="failCommand", mode=mode, data=data)
+
+
+async def step_down(driver: Driver, seconds: int) -> None:
+    """Leaves the set without a primary for so long; one of one member then elects itself."""
+    with suppress(PyMongoError):  # a real one may hang up before it answers
+        await driver.admin("replSetStepDown", seconds, force=True, secondaryCatchUpPeriodSecs=0)
 
 
 async def fail_no_more(driver: Driver) -> None:

@@ -32,7 +32,8 @@ import java.util.TreeSet;
  *
  * <p>Commands of the tests' own, on any database: {@code testFail: {command, code, labels, times}}
  * makes coming commands fail before they run, or after where {@code after} is true; an empty one
- * ends that.
+ * ends that. {@code replSetStepDown} leaves the set without a primary for so many seconds: open
+ * transactions end, and nothing is answered.
  */
 public final class TransactionServer implements MongoBackend {
   private static final Set<String> WRITES =
@@ -44,6 +45,7 @@ public final class TransactionServer implements MongoBackend {
   private static final int ALL = 1_000_000;
   private static final int WRITE_CONFLICT = 112;
   private static final int NO_SUCH_TRANSACTION = 251;
+  private static final int NOT_PRIMARY = 10107;
   private static final int KEPT_SNAPSHOTS = 64;
   private static final long ABANDONED_MS = 60_000;
 
@@ -101,6 +103,7 @@ public final class TransactionServer implements MongoBackend {
   private final List<Document> failures = new ArrayList<>();
   private Transaction writer;
   private long time = 1;
+  private long downUntil;
   private String address;
 
   public static void main(String[] arguments) throws Exception {
@@ -174,7 +177,18 @@ public final class TransactionServer implements MongoBackend {
 
   private Document run(Channel channel, String database, String command, Document query) {
     String name = command.toLowerCase(java.util.Locale.ROOT);
+    boolean down = System.currentTimeMillis() < downUntil;
+    if (down && (WRITES.contains(name) || READS.contains(name) || name.endsWith("transaction"))) {
+      boolean inside = query.containsKey("txnNumber") && query.containsKey("autocommit");
+      return error(NOT_PRIMARY, "not primary", List.of(!inside ? "RetryableWriteError"
+          : name.startsWith("commit") ? "UnknownTransactionCommitResult"
+          : "TransientTransactionError"));
+    }
     switch (name) {
+      case "replsetstepdown":
+        downUntil = System.currentTimeMillis() + 1000L * ((Number) query.get(command)).longValue();
+        new ArrayList<>(transactions.keySet()).forEach(this::abort);
+        return ok();
       case "hello":
       case "ismaster":
         return greeting(channel, database, command, query);
@@ -221,9 +235,13 @@ public final class TransactionServer implements MongoBackend {
     answer.put("me", address);
     answer.put("primary", address);
     answer.put("setVersion", 1);
-    answer.put("secondary", false);
-    answer.put("isWritablePrimary", true);
-    answer.put("ismaster", true);
+    boolean up = System.currentTimeMillis() >= downUntil;
+    answer.put("secondary", !up);
+    answer.put("isWritablePrimary", up);
+    answer.put("ismaster", up);
+    if (!up) {
+      answer.remove("primary");
+    }
     answer.put("minWireVersion", 0);
     answer.put("maxWireVersion", 21);
     answer.put("logicalSessionTimeoutMinutes", 30);
