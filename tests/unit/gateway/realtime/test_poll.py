@@ -102,6 +102,15 @@ async def test_a_bad_token_in_a_frame_says_how_it_ended() -> None:
 
 
 @in_loop
+async def test_a_frame_of_a_poll_has_a_largest_size_too() -> None:
+    door = Door(frame_bytes=1000)
+    frame = {"type": "join", "id": "c", "channel": "x" * 1000}
+    answer = await door.poll({"session": "s", "frames": [frame], "wait": 20})
+    assert (types(answer)[-1], answer["close"]) == ("bye", 4400)
+    assert door.bench.service.opened == []
+
+
+@in_loop
 async def test_a_drain_ends_the_wait() -> None:
     door = Door()
     body = {"session": "s", "frames": [JOIN], "wait": 20}
