@@ -16,13 +16,13 @@ import msgspec
 
 from baas.query import shapes, sphere
 from baas.query.patterns import ask_clock
-from baas.query.shapes import Arc, Polygon, Shape, Spot, covers, edges, point_of, shape_of
+from baas.query.shapes import Polygon, Shape, Spot, covers, edges, point_of, shape_of
 from baas.query.sphere import EPSILON, Box, Vector, angle, angle_to_arc
 
 #: Metres; the equatorial radius that MongoDB uses too.
 EARTH_RADIUS: Final = 6_378_100.0
 #: What one comparison of two edges may take, for the clock.
-_SECONDS_PER_PAIR: Final = 3e-6
+_SECONDS_PER_PAIR: Final = 1e-6
 
 
 class Near(msgspec.Struct, frozen=True, tag=True):
@@ -257,16 +257,27 @@ def _touches(shape: Shape, point: Vector) -> bool:
     return found is not None and found <= EPSILON
 
 
-def _edges_near(shape: Shape, box: Box) -> list[tuple[Arc, Box]]:
-    boxed = ((arc, sphere.arc_box(*arc)) for arc in edges(shape))
-    return [(arc, own) for arc, own in boxed if sphere.overlap(own, box)]
+#: Both ends, and the direction that the great circle turns around; any one for an arc too short.
+_Edge: TypeAlias = tuple[Vector, Vector, Vector]
+_ANY: Final[Vector] = (0.0, 0.0, 0.0)
 
 
-def _edges_meet(one: list[tuple[Arc, Box]], other: list[tuple[Arc, Box]]) -> bool:
-    for (a, b), box in one:
+def _edges_near(shape: Shape, box: Box) -> list[_Edge]:
+    return [
+        (a, b, sphere.unit(sphere.cross(a, b)) or _ANY)
+        for a, b in edges(shape)
+        if sphere.overlap(sphere.arc_box(a, b), box)
+    ]
+
+
+def _edges_meet(one: list[_Edge], other: list[_Edge]) -> bool:
+    for a, b, normal in one:
         ask_clock(len(other) * _SECONDS_PER_PAIR)
-        for (c, d), near in other:
-            if sphere.overlap(box, near) and sphere.arcs_meet(a, b, c, d):
+        for c, d, turned in other:
+            # Most pairs: one of them lies wholly on one side of the other.
+            if sphere.same_side(normal, c, d) or sphere.same_side(turned, a, b):
+                continue
+            if sphere.arcs_meet(a, b, c, d):
                 return True
     return False
 

@@ -73,12 +73,12 @@ def angle_to_arc(p: Vector, a: Vector, b: Vector) -> float:
 
 def arcs_meet(a: Vector, b: Vector, c: Vector, d: Vector) -> bool:
     """Whether two arcs have a point in common, an end included."""
-    one, other = cross(a, b), cross(c, d)
-    c_side, d_side, a_side, b_side = dot(one, c), dot(one, d), dot(other, a), dot(other, b)
-    if min(abs(c_side), abs(d_side)) > EPSILON and min(abs(a_side), abs(b_side)) > EPSILON:
-        # They cross where all four turns go the same way round (else opposite the crossing).
-        turns = (-c_side, d_side, -b_side, a_side)
-        return all(turn > 0 for turn in turns) or all(turn < 0 for turn in turns)
+    one, other = unit(cross(a, b)), unit(cross(c, d))
+    if one is None or other is None:  # no more than a point
+        return angle_to_arc(a, c, d) <= EPSILON or angle_to_arc(c, a, b) <= EPSILON
+    if same_side(one, c, d) or same_side(other, a, b):
+        return False
+    # Where the great circles cross, once on each side of the globe; all along, where they are one.
     crossing = unit(cross(one, other))
     if crossing is not None:
         for point in (crossing, scaled(crossing, -1)):
@@ -86,6 +86,12 @@ def arcs_meet(a: Vector, b: Vector, c: Vector, d: Vector) -> bool:
                 return True
     ends = ((c, a, b), (d, a, b), (a, c, d), (b, c, d))
     return any(angle_to_arc(end, start, stop) <= EPSILON for end, start, stop in ends)
+
+
+def same_side(normal: Vector, c: Vector, d: Vector) -> bool:
+    """Whether an arc lies wholly on one side of a great circle, without touching it."""
+    side, other = dot(normal, c), dot(normal, d)
+    return (side > EPSILON and other > EPSILON) or (side < -EPSILON and other < -EPSILON)
 
 
 # -- boxes -----------------------------------------------------------------------------------------

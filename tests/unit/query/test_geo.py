@@ -314,6 +314,22 @@ def test_shapes_that_meet(one: Any, other: Any, found: bool) -> None:
     assert meets(one, other) is found
 
 
+@pytest.mark.parametrize("metres_long", [1e-1, 1, 10, 1e3, 1e5, 5e5])
+def test_shapes_of_every_size_cross_and_pass_by(metres_long: float) -> None:
+    for west, south in [(0, 0), (116.4, 39.9), (179.9999999, -17), (-70, 80)]:
+        side = metres_long / DEGREE
+        rising = line((west, south), (_wrapped(west + side), south + side / 2))
+        falling = line((west, south + side / 2), (_wrapped(west + side), south))
+        beside = line((west, south + side), (_wrapped(west + side), south + side * 1.5))
+        assert meets(rising, falling)
+        assert not meets(rising, beside)
+        assert not meets(falling, beside)
+
+
+def _wrapped(longitude: float) -> float:
+    return longitude - 360 if longitude > 180 else longitude
+
+
 # -- what is refused, and what is passed over ------------------------------------------------------
 
 
