@@ -13,7 +13,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol, TypeAlias
@@ -80,7 +80,7 @@ class TestRun(msgspec.Struct, frozen=True, kw_only=True):
 
 Load: TypeAlias = Callable[[Path], Any]
 #: (rules, test files, coverage) -> outcomes with `case` and `fault`.
-RunTests: TypeAlias = Callable[[Any, list[Path], Coverage], Awaitable[list[Any]]]
+RunTests: TypeAlias = Callable[[Any, list[Path], Coverage], Coroutine[Any, Any, list[Any]]]
 
 
 class RuleFiles:
@@ -126,7 +126,10 @@ class RuleFiles:
             try:
                 rules = await asyncio.to_thread(self._load, folder)
                 coverage = Coverage(rules.book)
-                outcomes = await self._run_tests(rules, find_tests(folder), coverage)
+                # Beside the loop: a large suite would hold up every request.
+                outcomes = await asyncio.to_thread(
+                    lambda: asyncio.run(self._run_tests(rules, find_tests(folder), coverage))
+                )
             except ConfigurationError as fault:
                 raise _refused(fault) from None
         return TestRun(cases=[_case(one) for one in outcomes], gaps=sorted(coverage.gaps()))

@@ -97,24 +97,39 @@ def _client(call: Call) -> ClientFacts:
     return ClientFacts(ip=call.exchange.ip, user_agent=agent[:_MAX_USER_AGENT])
 
 
-def _entrance(body_type: Any, who: str, enter: Callable[[Call, Any], Awaitable[Any]]) -> Endpoint:
-    """An endpoint for strangers: counted by address, and every attempt with a name recorded."""
+def _entrance(body_type: Any, enter: Callable[[Call, Any], Awaitable[AdminSession]]) -> Endpoint:
+    """An endpoint for strangers, counted by address. Recorded are those who came in, and wrong
+    passwords of accounts that are there, of which `rate_password` lets few through: what strangers
+    make up would fill the disk."""
     decode: BodyDecoder[Any] = BodyDecoder(body_type)
 
     async def endpoint(call: Call) -> Answer:
         call.services.limits.take_auth(call.exchange.ip)
         body = await decoded(call, decode, AUTH_BODY_BYTES)
-        audit, exchange = call.services.panel.audit, call.exchange
-        id = await audit.begin(exchange.route, exchange, getattr(body, who)[:64], "")
         try:
             session = await enter(call, body)
         except Problem as problem:
-            await audit.end(id, str(problem.status), problem.public.name, None)
+            if problem.code is Code.INVALID_CREDENTIALS:
+                await _refused(call, body.name)
             raise
-        await audit.end(id, "200", None, None)
+        await _entered(call, session.admin.name, "200")
         return answer(session)
 
     return endpoint
+
+
+async def _refused(call: Call, name: str) -> None:
+    try:
+        known = await call.services.auth.admins.named(name)
+    except Problem:
+        return
+    await _entered(call, known.name, "401", Code.INVALID_CREDENTIALS.name)
+
+
+async def _entered(call: Call, who: str, outcome: str, code: str | None = None) -> None:
+    audit, exchange = call.services.panel.audit, call.exchange
+    id = await audit.begin(exchange.route, exchange, who, "")
+    await audit.end(id, outcome, code, None)
 
 
 async def _set_up(call: Call, body: SetUp) -> AdminSession:
@@ -235,7 +250,7 @@ ENTRANCES: Final[tuple[Route, ...]] = (
     own_route(
         "auth/set-up",
         "Make the first account, with the code that `baas serve` printed",
-        _entrance(SetUp, "name", _set_up),
+        _entrance(SetUp, _set_up),
         access="anyone",
         body=SetUp,
         answers=AdminSession,
@@ -244,7 +259,7 @@ ENTRANCES: Final[tuple[Route, ...]] = (
     own_route(
         "auth/sign-in",
         "Sign in to the panel",
-        _entrance(SignIn, "name", _sign_in),
+        _entrance(SignIn, _sign_in),
         access="anyone",
         body=SignIn,
         answers=AdminSession,

@@ -171,9 +171,10 @@ def test_reading_is_not_recorded(app: Harness, ann: Person) -> None:
     assert ann.audit() == []
 
 
-def test_sign_ins_are_recorded_failed_ones_too(app: Harness, ann: Person) -> None:
+def test_sign_ins_are_recorded_failed_ones_of_real_accounts_too(app: Harness, ann: Person) -> None:
     app.post("/v1/admin/auth/sign-in", {"name": "ann", "password": "wrong"})
     app.post("/v1/admin/auth/sign-in", {"name": "ann", "password": PASSWORD})
+    app.post("/v1/admin/auth/sign-in", {"name": "made up", "password": "wrong"})
     assert [(one["who"], one["outcome"]) for one in ann.audit()] == [("ann", "200"), ("ann", "401")]
 
 
