@@ -21,6 +21,9 @@ log = logging.getLogger("baas.storage")
 EVERY_SECONDS: Final = 3600.0
 #: Age from which what has no row is taken for left behind.
 GRACE_MS: Final = 2 * 3_600_000
+#: In a bucket, more orphans than these, and than this share of all, are taken for another app's.
+FEW_ORPHANS: Final = 20
+MOST_ORPHANS: Final = 0.5
 _AT_ONCE: Final = 500
 
 
@@ -52,15 +55,18 @@ class Sweeper:
     async def run_once(self, before_ms: int) -> int:
         """Removes what nobody refers to and nobody has touched since `before_ms`; how much."""
         blobs = self._parts.blobs
+        orphans, seen = await self._orphans(before_ms)
+        if self._is_doubtful(len(orphans), seen):
+            log.error(
+                "nothing was swept: %d of %d objects have no row here; does another app, or a copy"
+                " of this one, keep its files in the same bucket?",
+                len(orphans),
+                seen,
+            )
+            return 0
         removed = await blobs.sweep(before_ms)
-        waiting: list[str] = []
-        async for listed in blobs.listing():
-            if listed.modified_ms < before_ms:
-                waiting.append(listed.key)
-            if len(waiting) >= _AT_ONCE:
-                removed += await self._sweep_blobs(waiting)
-                waiting = []
-        removed += await self._sweep_blobs(waiting)
+        for start in range(0, len(orphans), _AT_ONCE):
+            removed += await self._sweep_blobs(orphans[start : start + _AT_ONCE])
         async for listed in blobs.uploads():
             if listed.modified_ms < before_ms and not await self._is_open(listed.key):
                 await blobs.abort(listed.key)
@@ -70,6 +76,26 @@ class Sweeper:
         if removed:
             log.info("%d left behind pieces of uploads were removed", removed)
         return removed
+
+    async def _orphans(self, before_ms: int) -> tuple[list[str], int]:
+        """Blobs without a row that are older than that, and how many blobs there are in all."""
+        orphans: list[str] = []
+        waiting: list[str] = []
+        seen = 0
+        async for listed in self._parts.blobs.listing():
+            seen += 1
+            if listed.modified_ms < before_ms:
+                waiting.append(listed.key)
+            if len(waiting) >= _AT_ONCE:
+                orphans += await self._unused(waiting)
+                waiting = []
+        return orphans + list(await self._unused(waiting)), seen
+
+    def _is_doubtful(self, orphans: int, seen: int) -> bool:
+        """A data folder belongs to one app, a bucket to whoever has its key: two that share one by
+        mistake, or an app and its restored copy, would sweep each other's files."""
+        is_shared = self._parts.settings.engine != "local"
+        return is_shared and orphans > FEW_ORPHANS and orphans > seen * MOST_ORPHANS
 
     async def _sweep_blobs(self, keys: list[str]) -> int:
         orphans = await self._unused(keys)

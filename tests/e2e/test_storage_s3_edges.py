@@ -17,9 +17,14 @@ from cryptography.x509.oid import NameOID
 from baas.engines.s3.store import S3Blobs
 from baas.errors import ConfigurationError
 from baas.ports.blobs import new_key, new_upload
-from baas.settings import StorageSettings
+from baas.settings import LimitSettings, Settings, StorageSettings
+from baas.storage.sweep import FEW_ORPHANS
+from tests.support.app import running_app
+from tests.support.gateway import write_app
 from tests.support.s3 import Server, serving
-from tests.support.storage import pieces
+from tests.support.storage import APP, download, pieces, upload
+
+_OFF = LimitSettings(rate_auth="off", rate_read="off", rate_write="off")
 
 
 async def started(settings: StorageSettings) -> S3Blobs:
@@ -147,3 +152,22 @@ def test_over_tls_with_a_certificate_that_is_trusted(
     monkeypatch.delenv("SSL_CERT_FILE")
     with pytest.raises(ConfigurationError, match=r"s3_endpoint: .* cannot be reached"):
         asyncio.run(started(settings))
+
+
+def test_a_bucket_full_of_another_apps_files_is_not_swept(
+    s3_server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    storage = s3_server.settings()
+    mine, other = (write_app(tmp_path / name, APP) for name in ("mine", "other"))
+    with running_app(mine, Settings(limits=_OFF, storage=storage)) as app:
+        token = app.sign_in()
+        for number in range(FEW_ORPHANS + 1):
+            assert upload(app, f"shelf/{number}", b"x", token).status == 200
+    with running_app(other, Settings(limits=_OFF, storage=storage)) as copy:
+        upload(copy, "shelf/own", b"x", copy.sign_in())
+        assert copy.run(copy.app.storage.sweeper.run_once(2**50)) == 0
+    assert "nothing was swept" in caplog.text
+    with running_app(mine, Settings(limits=_OFF, storage=storage)) as app:
+        assert download(app, "shelf/0").body == b"x"
+        # The other's one file is what a crash may leave.
+        assert app.run(app.app.storage.sweeper.run_once(2**50)) == 1
