@@ -7,7 +7,7 @@ other. What is closer than `EPSILON` touches.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from math import acos, asin, atan2, cos, hypot, pi, radians, sin, sqrt
+from math import asin, atan2, cos, hypot, pi, radians, sin, sqrt
 from typing import Final, TypeAlias
 
 Vector: TypeAlias = tuple[float, float, float]
@@ -99,9 +99,10 @@ def same_side(normal: Vector, c: Vector, d: Vector) -> bool:
 
 def cap_box(center: Vector, radius: float) -> Box:
     """The box around all points within `radius` of a point."""
+    x, y, z = center
     bounds: list[float] = []
-    for coordinate in center:
-        off = acos(max(-1.0, min(1.0, coordinate)))
+    for coordinate, rest in ((x, hypot(y, z)), (y, hypot(z, x)), (z, hypot(x, y))):
+        off = atan2(rest, coordinate)  # not acos, which is blind near the axis
         bounds.append(cos(min(pi, off + radius)) - EPSILON)
         bounds.append(cos(max(0.0, off - radius)) + EPSILON)
     return bounds[0], bounds[1], bounds[2], bounds[3], bounds[4], bounds[5]

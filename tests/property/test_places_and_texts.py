@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from baas.engines.sqlite.store import SqliteStore
@@ -221,6 +221,7 @@ def inside(point: Vector, box: Box) -> bool:
 
 
 @given(directions, directions, st.floats(0, 1))
+@example((1.0, 1.0402973008122024e-09, 0.0), (0.9945218953682733, 0.10452846326765347, 0.0), 1.0)
 def test_a_box_holds_its_arc_and_a_cap_box_its_cap(a: Vector, b: Vector, part: float) -> None:
     chord = tuple(one + (other - one) * part for one, other in zip(a, b, strict=True))
     between = unit((chord[0], chord[1], chord[2]))
