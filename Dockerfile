@@ -7,13 +7,13 @@ COPY pyproject.toml README.md LICENSE ./
 COPY baas baas
 COPY sdk/baas_sdkgen sdk/baas_sdkgen
 COPY admin/dist admin/dist
-RUN pip wheel --no-cache-dir --wheel-dir /wheels .
+RUN pip wheel --no-cache-dir --wheel-dir /wheels '.[sample]'
 
 FROM python:3.13-slim
 RUN useradd --uid 10001 --home-dir /app --shell /usr/sbin/nologin baas \
     && mkdir -p /app/data && chown baas /app/data
 RUN --mount=type=bind,from=build,source=/wheels,target=/wheels \
-    pip install --no-cache-dir --no-index --find-links /wheels baas
+    pip install --no-cache-dir --no-index --find-links /wheels 'baas[sample]'
 WORKDIR /app
 COPY baas.yaml ./
 COPY rules rules

@@ -153,10 +153,11 @@ def test_a_post_s_page_shows_text_not_markup_and_nothing_hidden(board: Harness) 
 
 
 def test_the_mounted_app_answers_below_its_path(board: Harness) -> None:
-    assert b"<textarea" in board.get("/http/preview").body
-    answer = board.request("POST", "/http/preview", b"a <b>\n\nc")
+    assert board.get("/http/preview").headers["location"].endswith("/http/preview/")
+    assert b"<textarea" in board.get("/http/preview/").body
+    answer = board.request("POST", "/http/preview/", b"a <b>\n\nc")
     assert answer.body == b"<p>a &lt;b&gt;</p>\n<p>c</p>"
-    assert board.request("POST", "/http/preview", b"x" * 30_000).status == 413
+    assert board.request("POST", "/http/preview/", b"x" * 30_000).status == 413
 
 
 def test_what_is_there_for_triggers_cannot_be_called_by_clients(board: Harness) -> None:
