@@ -193,7 +193,7 @@ class AsyncCollection(AsyncQuery[D, U, W, F], Generic[D, C, U, W, F]):
         """A new document; its `_id` is made here where it has none, so that a repeat changes
         nothing."""
         named = _named(document)
-        await self._call("insert", {"documents": [named]}, "key", options)
+        await self._call("insert", {"document": named}, "key", options)
         return Added(named["_id"])
 
     async def add_many(self, documents: Sequence[C], **options: Unpack[CallOptions]) -> AddedMany:

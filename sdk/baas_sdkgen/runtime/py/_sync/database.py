@@ -191,7 +191,7 @@ class Collection(Query[D, U, W, F], Generic[D, C, U, W, F]):
         """A new document; its `_id` is made here where it has none, so that a repeat changes
         nothing."""
         named = _named(document)
-        self._call("insert", {"documents": [named]}, "key", options)
+        self._call("insert", {"document": named}, "key", options)
         return Added(named["_id"])
 
     def add_many(self, documents: Sequence[C], **options: Unpack[CallOptions]) -> AddedMany:
