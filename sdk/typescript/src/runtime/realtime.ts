@@ -101,8 +101,6 @@ abstract class Entry {
   cursor: string | null = null
   /** Whether the connection of the moment has said yes. */
   open = false
-  /** Whether a poll has been answered since it was opened or changed. */
-  polled = false
 
   constructor(number: number, prefix: string) {
     this.id = prefix + number
@@ -110,6 +108,10 @@ abstract class Entry {
 
   /** The frame that opens it, or goes on from `cursor`. */
   abstract opening(): Frame
+  /** With all that has to be said again on every connection. */
+  openings(): Frame[] {
+    return [this.opening()]
+  }
   abstract readonly closing: 'unwatch' | 'leave'
   abstract take(frame: Frame): void
   abstract fail(error: BaasError): void
@@ -153,15 +155,32 @@ export class Realtime {
     return new Channel(this, name)
   }
 
+  /** One message after the other: what is acknowledged, is so with all that came before it. */
   inbox(handlers: InboxHandlers): Inbox {
+    let last: Promise<unknown> = Promise.resolve()
+    let failed = false
     const entry: ChannelEntry = new ChannelEntry(++this.count, 'inbox', {
       onError: handlers.onError,
-      onMessage: (message, cursor) =>
-        void Promise.resolve(message)
-          .then(handlers.onMessage)
-          .then(() => this.send({ type: 'ack', id: entry.id, cursor })),
+      onMessage: (message, cursor) => {
+        last = last
+          .then(() => handlers.onMessage(message))
+          .then(
+            () => void (failed || this.acknowledge(entry, cursor)),
+            (fault) => {
+              // It comes again, the next time that the inbox is opened. The fault is the app's.
+              failed = true
+              void Promise.reject(fault)
+            },
+          )
+      },
     })
     return this.add(entry)
+  }
+
+  private acknowledge(entry: ChannelEntry, cursor: string | null): void {
+    entry.acknowledged = cursor
+    if (this.transport === 'poll') this.pollAgain()
+    else this.send({ type: 'ack', id: entry.id, cursor })
   }
 
   join(name: string, handlers: ChannelHandlers): ChannelEntry {
@@ -173,7 +192,7 @@ export class Realtime {
   add(entry: Entry): { close(): void } {
     this.entries.set(entry.id, entry)
     if (this.transport === 'poll') this.pollAgain()
-    else if (this.ready) this.send(entry.opening())
+    else if (this.ready) entry.openings().forEach((frame) => this.send(frame))
     else this.connect()
     return { close: () => this.remove(entry) }
   }
@@ -187,7 +206,6 @@ export class Realtime {
 
   /** Opens it again, to change what it was opened with. */
   reopen(entry: Entry): void {
-    entry.polled = false
     if (this.transport === 'poll') this.pollAgain()
     else this.send(entry.opening())
   }
@@ -255,11 +273,12 @@ export class Realtime {
   }
 
   private greeted(frame: Frame): void {
+    if (this.transport === 'poll') return // each poll is greeted
     this.worked = true
     this.tries = 0
     if (this.ready) return // an answer to a renewal
     this.ready = true
-    this.entries.forEach((entry) => this.send(entry.opening()))
+    this.entries.forEach((entry) => entry.openings().forEach((one) => this.send(one)))
     const beat = frame.pingSeconds * 1000
     const tick = () => {
       if (Date.now() - this.heard > 2 * beat + 5000) return this.hangUp(true)
@@ -355,14 +374,17 @@ export class Realtime {
       const abort = new Abort()
       this.poll = abort
       try {
-        const openings = Array.from(this.entries.values()).map((entry) => entry.opening())
+        const openings = Array.from(this.entries.values()).map((entry) => entry.openings())
         const wait = this.fresh ? 0 : POLL_WAIT
         this.fresh = false
-        const frames = await this.pollOnce(openings, wait, abort)
+        const frames = await this.pollOnce(([] as Frame[]).concat(...openings), wait, abort)
         if (!abort.aborted) frames.forEach((frame) => this.take(frame))
         this.tries = 0
       } catch (fault) {
-        if (!abort.aborted) await this.pollFailed(fault as BaasError, abort)
+        if (abort.aborted) continue
+        // Who is here, for one, may have changed meanwhile.
+        this.fresh = true
+        await this.pollFailed(fault as BaasError, abort)
       }
     }
     this.poll = null
@@ -511,6 +533,8 @@ interface EntryHandlers extends Omit<ChannelHandlers, 'onMessage'> {
 
 class ChannelEntry extends Entry {
   readonly closing = 'leave'
+  /** Of an inbox: up to here everything has arrived. */
+  acknowledged: string | null = null
   private here: PresenceEntry[] = []
 
   constructor(
@@ -526,6 +550,12 @@ class ChannelEntry extends Entry {
     if (this.handlers.presence !== undefined) frame.presence = encode(this.handlers.presence)
     if (this.cursor !== null) frame.cursor = this.cursor
     return frame
+  }
+
+  override openings(): Frame[] {
+    const { id, acknowledged } = this
+    const ack = { type: 'ack', id, cursor: acknowledged }
+    return acknowledged === null ? [this.opening()] : [this.opening(), ack]
   }
 
   take(frame: Frame): void {
