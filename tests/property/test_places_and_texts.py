@@ -4,6 +4,7 @@ was written before; and the pages of a query by distance are the query."""
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -20,7 +21,18 @@ from baas.query.evaluate import matches
 from baas.query.near import default_sort, with_text_index
 from baas.query.order import sort_documents, sort_values
 from baas.query.parse import parse_filter
-from baas.query.sphere import Box, Vector, angle, angle_to_arc, arc_box, cap_box, unit, vector
+from baas.query.sphere import (
+    Box,
+    Vector,
+    angle,
+    angle_to_arc,
+    arc_box,
+    cap_box,
+    cross,
+    dot,
+    unit,
+    vector,
+)
 from baas.schema.model import CollectionSpec, IndexKey, IndexSpec
 from baas.schema.values import Document, decode
 from tests.support.places import geometries, nears, places, points, regions, searches, texts
@@ -230,6 +242,55 @@ def test_a_box_holds_its_arc_and_a_cap_box_its_cap(a: Vector, b: Vector, part: f
     assert inside(between, arc_box(a, b))
     assert inside(between, cap_box(a, angle(a, between)))
     assert angle_to_arc(between, a, b) < 1e-7
+
+
+def at_azimuth(center: Vector, azimuth: float, far: float) -> Vector:
+    """The point so many radians from another, in a direction."""
+    away = (0.0, 0.0, 1.0) if abs(center[2]) < 0.9 else (1.0, 0.0, 0.0)
+    east = unit(cross(away, center))
+    assert east is not None
+    north = cross(center, east)
+    aside = [
+        math.sin(azimuth) * e + math.cos(azimuth) * n for e, n in zip(east, north, strict=True)
+    ]
+    x, y, z = (math.cos(far) * c + math.sin(far) * a for c, a in zip(center, aside, strict=True))
+    return x, y, z
+
+
+def position(point: Vector) -> list[float]:
+    x, y, z = point
+    latitude = math.degrees(math.atan2(z, math.hypot(x, y)))
+    return [math.degrees(math.atan2(y, x)), latitude]
+
+
+@given(
+    directions,
+    st.lists(st.tuples(st.integers(0, 359), st.floats(0.01, 1.2)), min_size=3, max_size=9),
+    st.floats(0, 2 * math.pi),
+    st.floats(0, 3.1),
+)
+def test_a_star_holds_what_is_on_the_inner_side_of_its_edge(
+    center: Vector, corners: list[tuple[int, float]], azimuth: float, far: float
+) -> None:
+    """Told without a projection: by the side of the one edge that lies in the point's direction."""
+    ring = [(math.radians(angle), far) for angle, far in sorted(dict(corners).items())]
+    turns = [(b[0] - a[0]) % (2 * math.pi) for a, b in zip(ring, ring[1:] + ring[:1], strict=True)]
+    assume(len(ring) >= 3 and all(0 < turn < 3 for turn in turns))
+    vectors = [at_azimuth(center, *corner) for corner in ring]
+    edge = max(n for n in range(len(ring)) if n == 0 or ring[n][0] <= azimuth)
+    edge = edge if ring[edge][0] <= azimuth else -1
+    normal = cross(vectors[edge], vectors[(edge + 1) % len(ring)])
+    point = at_azimuth(center, azimuth, far)
+    side = dot(normal, point)
+    assume(abs(side) > 1e-6)
+    # Of two great circles' crossings the nearer one counts.
+    expected = side * dot(normal, center) > 0 and far < math.pi / 2
+    assume(far < 1.5 or not expected)
+    shape = {"type": "Polygon", "coordinates": [[position(v) for v in [*vectors, vectors[0]]]]}
+    shape["coordinates"][0][-1] = shape["coordinates"][0][0]
+    found = parsed({"at": {"$geoWithin": {"$geometry": shape}}})
+    place = {"type": "Point", "coordinates": position(point)}
+    assert matches(found, {"at": place}) is expected
 
 
 @given(texts)

@@ -326,6 +326,28 @@ def test_shapes_of_every_size_cross_and_pass_by(metres_long: float) -> None:
         assert not meets(falling, beside)
 
 
+@pytest.mark.parametrize("metres_long", [1e-1, 1, 10, 1e3, 1e5, 5e5])
+@pytest.mark.parametrize("south", [0, 39.9, -70, 80])
+def test_areas_of_every_size_hold_what_is_in_them(metres_long: float, south: float) -> None:
+    side = metres_long / DEGREE
+    area = polygon(square(120, south, side), square(120 + side * 0.4, south + side * 0.4, side / 5))
+    for across, up, found in [
+        (0.2, 0.2, True),
+        (0.8, 0.5, True),
+        (0.5, 0.5, False),  # in the hole
+        (1.2, 0.5, False),
+        (0.5, 1.2, False),
+        (-0.2, 0.5, False),
+    ]:
+        place = point(120 + side * across, south + side * up)
+        assert within(area, place) is found
+        assert meets(area, place) is found
+        if found:
+            assert metres(place, area) == 0
+    assert within(area, polygon(square(120 + side * 0.1, south + side * 0.1, side / 10)))
+    assert not within(area, polygon(square(120 + side * 0.3, south + side * 0.3, side * 0.4)))
+
+
 def _wrapped(longitude: float) -> float:
     return longitude - 360 if longitude > 180 else longitude
 
