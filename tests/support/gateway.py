@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Final
 
@@ -66,7 +67,7 @@ class Gateway:
         made = subprocess.run(
             [*_COMMAND, "admin", "key", "create", "test", *options, "--data", self.data],
             cwd=self.folder,
-            env=_environment({}),
+            env=_environment(self.folder, {}),
             capture_output=True,
             text=True,
             check=True,
@@ -155,10 +156,29 @@ def wait_until(
 _COMMAND: Final = (sys.executable, "-m", "baas")
 
 
-def _environment(settings: Mapping[str, str]) -> dict[str, str]:
+#: `BAAS_TEST_ENGINE=mongo`: gateways of the tests run on MongoDB, each folder on a database of its
+#: own. For a change to that engine; tests that look into SQLite's files fail then.
+_ENGINE: Final = os.environ.get("BAAS_TEST_ENGINE", "sqlite")
+
+
+def _engine(folder: Path) -> dict[str, str]:
+    if _ENGINE != "mongo":
+        return {}
+    from tests.support import mongo
+
+    digest = blake2b(str(folder).encode(), digest_size=8).hexdigest()
+    return {
+        "BAAS_DATABASE__ENGINE": "mongo",
+        "BAAS_DATABASE__MONGO_URL": mongo.server_url(),
+        "BAAS_DATABASE__MONGO_DATABASE": f"test-{digest}",
+        "BAAS_SERVER__SECRET": f"{digest}-{digest[::-1]}-for-tests-alone",
+    }
+
+
+def _environment(folder: Path, settings: Mapping[str, str]) -> dict[str, str]:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("BAAS_")}
     inherited["PYTHONPATH"] = str(ROOT)
-    return {**inherited, "BAAS_OBSERVE__LOG_FORMAT": "json", **settings}
+    return {**inherited, "BAAS_OBSERVE__LOG_FORMAT": "json", **_engine(folder), **settings}
 
 
 def start_process(folder: Path, *options: str, **settings: str) -> subprocess.Popen[str]:
@@ -167,7 +187,7 @@ def start_process(folder: Path, *options: str, **settings: str) -> subprocess.Po
         return subprocess.Popen(
             [*_COMMAND, "serve", "--port", "0", "--data", str(folder / "data"), *options],
             cwd=folder,
-            env=_environment(settings),
+            env=_environment(folder, settings),
             stdout=subprocess.PIPE,
             stderr=sink,
             text=True,
