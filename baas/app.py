@@ -38,6 +38,7 @@ from baas.functions.service import FunctionService
 from baas.functions.versions import VERSION_COLLECTIONS, Versions
 from baas.gateway.actor import Addresses, Callers
 from baas.gateway.audit import AUDIT_COLLECTIONS, Audit
+from baas.gateway.backups import Backups
 from baas.gateway.cors import Cors
 from baas.gateway.dispatch import Edge
 from baas.gateway.history import SAMPLE_COLLECTIONS, History
@@ -225,6 +226,13 @@ class App:
             lambda: len(self.realtime),
             lambda: self.functions.records.totals,
         )
+        self.backups: Final = Backups(
+            folder,
+            self.data_folder,
+            folder / settings.admin.backups,
+            settings.app.name,
+            clock,
+        )
         self.watcher: Final = RuleWatcher(
             self.rules_folder, Rules.load, self.put_in_force, self.metrics, self._rules.revision
         )
@@ -299,6 +307,7 @@ class App:
                 recent=self.guard.recent,
                 vault=self.vault,
                 history=self.history,
+                backups=self.backups,
             ),
             rules_stale=lambda: self.watcher.stale,
             body_bytes=settings.limits.body_bytes,
@@ -366,6 +375,7 @@ class App:
             with suppress(asyncio.CancelledError):
                 await task
         self._tasks.clear()
+        await self.backups.stop()
         await self.rates.stop()
         await self.realtime.stop()
         await self.live.stop()

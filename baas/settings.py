@@ -390,6 +390,9 @@ class AdminSettings(_Section, frozen=True):
     audit_days: Annotated[float, msgspec.Meta(gt=0)] = 365.0
     """How long it is kept who changed what."""
 
+    backups: str = "backups"
+    """Folder that the panel's backups are written to, relative to the app's folder."""
+
 
 class ObserveSettings(_Section, frozen=True):
     """`observe`: logs and metrics."""

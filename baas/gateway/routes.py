@@ -15,6 +15,7 @@ from baas.gateway import admin, database, functionadmin, functions, operations
 from baas.gateway.adminroutes import (
     accounts,
     audit,
+    backup,
     collections,
     home,
     pushes,
@@ -175,6 +176,7 @@ ADMIN: Final[tuple[Route, ...]] = (
     *users.ROUTES,
     *adminsettings.ROUTES,
     *audit.ROUTES,
+    *backup.ROUTES,
     *pushes.ROUTES,
     *sources.ROUTES,
     *functionadmin.ROUTES,

@@ -25,6 +25,7 @@ from baas.functions.secrets import SecretVault
 from baas.functions.service import FunctionService
 from baas.gateway.actor import Addresses, Callers
 from baas.gateway.audit import Audit
+from baas.gateway.backups import Backups
 from baas.gateway.cors import Cors
 from baas.gateway.history import History
 from baas.gateway.ratelimit import RateLimit, network_of
@@ -141,8 +142,8 @@ class RealtimeServices(msgspec.Struct, frozen=True):
 
 class Panel(msgspec.Struct, frozen=True, kw_only=True):
     """What the admin API works with, beside the services: the store itself, the audit log, the
-    app's folder, its rule files, the guard's latest decisions, functions' secrets, and numbers over
-    time."""
+    app's folder, its rule files, the guard's latest decisions, functions' secrets, numbers over
+    time, and backups."""
 
     store: DocumentStore
     audit: Audit
@@ -151,6 +152,7 @@ class Panel(msgspec.Struct, frozen=True, kw_only=True):
     recent: deque[Decided]
     vault: SecretVault
     history: History
+    backups: Backups
 
 
 class Services(msgspec.Struct, frozen=True, kw_only=True):

@@ -360,6 +360,12 @@ export const en = {
   'account.grid': 'move, open and select rows',
   'users.see': 'See the data as this user',
   'files.as': 'See as user (uid)',
+  'backup.now': 'Back up now',
+  'backup.why': 'A copy of everything as of one moment, files and the app\'s secret included. It is written to the folder {folder} beside the app and stays on the server: keep it as safe as the data.',
+  'backup.none': 'No backups yet.',
+  'backup.running': 'Writing {name}',
+  'backup.failed': 'The last one failed: {error}',
+  'backup.restore': 'To go back to one, on the server:',
 }
 
 export type Key = keyof typeof en

@@ -362,4 +362,10 @@ export const zh: Words = {
   'account.grid': '移动、打开和选择行',
   'users.see': '以此用户视角查看数据',
   'files.as': '以用户视角 (uid)',
+  'backup.now': '立即备份',
+  'backup.why': '某一时刻的完整副本，包括文件与应用密钥，写入应用旁的 {folder} 目录并保留在服务器上，请像数据一样妥善保管。',
+  'backup.none': '还没有备份。',
+  'backup.running': '正在写入 {name}',
+  'backup.failed': '上次备份失败：{error}',
+  'backup.restore': '在服务器上恢复：',
 }

@@ -15,7 +15,8 @@ PUBLISH: Final = "push:write"
 
 
 class Admission:
-    """See `baas.push.wire.Admission`. A watch or a join counts as a read, a message as a write."""
+    """See `baas.push.wire.Admission`. A watch or a join counts as a read, a message as a
+    write, and so do a presence and an `ack`."""
 
     def __init__(self, limits: RateLimits) -> None:
         self._limits = limits
@@ -30,6 +31,9 @@ class Admission:
 
     def publish(self, caller: Caller) -> None:
         require_scope(caller.actor, PUBLISH)
+        self._limits.take_write(caller.actor, caller.ip)
+
+    def change(self, caller: Caller) -> None:
         self._limits.take_write(caller.actor, caller.ip)
 
     def bad_token(self, ip: str) -> None:

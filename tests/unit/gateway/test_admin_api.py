@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -508,3 +509,26 @@ def test_rules_of_ones_own_are_tried_on_documents_that_one_may_read(
     lacking = Person(app, app.admin_key("settings:read"))
     assert lacking.ask(f"rules/{path}", bodies[path]).code == "PERMISSION_DENIED"
     Person(app, app.admin_key("settings:read", "database:read")).good(f"rules/{path}", bodies[path])
+
+
+# -- backup ----------------------------------------------------------------------------------------
+
+
+def test_a_backup_is_written_beside_the_app_and_is_whole(app: Harness, ann: Person) -> None:
+    ann.good("/v1/database/posts/insert", {"document": {"_id": "kept"}})
+    name = ann.good("backup/start", {})["name"]
+    assert ann.ask("backup/start", {}).code == "CONFLICT"
+    task = app.app.backups._task
+    assert task is not None
+
+    async def ended() -> None:
+        await task
+
+    app.run(ended())
+    status = ann.good("backup")
+    assert (status["running"], status["error"]) == (None, "")
+    assert [one["name"] for one in status["files"]] == [name]
+    file = app.app.folder / "backups" / name
+    assert file.stat().st_mode & 0o077 == 0
+    with tarfile.open(file) as archive:
+        assert {"db.sqlite3", "secret"} <= set(archive.getnames())
