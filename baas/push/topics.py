@@ -181,6 +181,8 @@ class Topics:
         self._check_waiting(text)
         self._owner.check_token()
         self._shared.admission.join(self._owner.caller)
+        if frame.presence is not UNSET:
+            self._shared.admission.change(self._owner.caller)
         if topic is None:
             topic = self._by_id[frame.id] = Topic(frame.id, self._steps, is_channel=True)
         channel = topic
@@ -263,6 +265,7 @@ class Topics:
 
     def _acknowledge(self, frame: Ack) -> None:
         topic = self._channel(frame.id)
+        self._shared.admission.change(self._owner.caller)
 
         async def acknowledge() -> None:
             if topic.joined is not None:

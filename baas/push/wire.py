@@ -102,6 +102,10 @@ class Admission(Protocol):
 
     def publish(self, caller: Caller) -> None: ...
 
+    def change(self, caller: Caller) -> None:
+        """Something small is written: a presence, what an inbox need not keep."""
+        ...
+
     def bad_token(self, ip: str) -> None:
         """One more token from this address did not hold; RATE_LIMITED where that is too many."""
         ...

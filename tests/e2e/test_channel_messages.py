@@ -257,6 +257,8 @@ async def test_messages_count_as_writes_of_the_caller_s_rate(tmp_path: Path) -> 
             answers = [(await member.publish(number)) for number in range(8)]
             codes = [answer.get("code", "ok") for answer in answers]
             assert codes == ["ok"] * 5 + ["RATE_LIMITED"] * 3
+            shown = await Member(socket, "seen").join("hall:rate", presence={})
+            assert shown["code"] == "RATE_LIMITED"
             assert await member.hears(5) == list(range(5))
 
 

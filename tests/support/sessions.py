@@ -200,7 +200,7 @@ class FakeAdmission:
         if self.refusal is not None:
             raise self.refusal
 
-    watch = join = publish = _ask
+    watch = join = publish = change = _ask
 
     def bad_token(self, ip: str) -> None:
         self.bad_tokens += 1

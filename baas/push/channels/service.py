@@ -285,8 +285,9 @@ class Channels:
 
     async def forget(self, member: Member, upto: int) -> None:
         filter = And((_of(member.channel), Field(("seq",), Range("lte", upto))))
-        step = ChangeMany(collection=MESSAGES, filter=filter, apply=_delete, multi=True)
-        await self.store.write((step,), WriteInfo())
+        if await resolve(self.store.count(MESSAGES, filter)):
+            step = ChangeMany(collection=MESSAGES, filter=filter, apply=_delete, multi=True)
+            await self.store.write((step,), WriteInfo())
 
     def _heard(self, row: Document) -> Heard:
         seq = row["seq"]

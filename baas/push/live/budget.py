@@ -11,11 +11,18 @@ from baas.push.contract import Caller
 
 #: What a document of a result takes beside its bytes: its place, and itself.
 ENTRY_BYTES: Final = 500
+#: Queries of one user that nothing narrows (`$ne`, `$regex`, ...): each change of their collection
+#: asks every one of them. One that has to be read again instead counts as ten.
+MAX_LOOSE: Final = 200
+IMPURE_WEIGHT: Final = 10
 _AGAIN_SECONDS: Final = 10.0
 
 
 class Held(Protocol):
     """A query."""
+
+    #: What it adds to the work of every change of its collection; see `MAX_LOOSE`.
+    weight: int
 
     @property
     def cost(self) -> int: ...
@@ -50,6 +57,11 @@ class Budget:
         if owner is None:
             return
         known: Collection[Held] = self._by_owner.get(owner, ())
+        if query not in known and sum(one.weight for one in known) + query.weight > MAX_LOOSE:
+            raise Problem(
+                Code.LIMIT_EXCEEDED,
+                "You have too many live queries that no equality or range narrows.",
+            )
         held = sum(one.cost for one in known) + (0 if query in known else query.cost)
         if held > self._of_one:
             raise Problem(

@@ -86,6 +86,8 @@ class LiveQuery:
         self.asked: Final = asked
         self.decision: Final = decision
         self.watchers: dict[Watcher, None] = {}
+        #: What it adds to the work of every change; the service knows.
+        self.weight = 0
         #: Whether each change can be judged by itself.
         self.pure: Final = pure and not looks_up(decision)
         self._host = host

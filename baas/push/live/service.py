@@ -13,7 +13,7 @@ from baas.ports.documents import DocumentStore, KnownLookups, Lookups
 from baas.push.contract import Caller, Commit, Ended, Follower, Outbox
 from baas.push.frames import Watch
 from baas.push.live.asked import Asked, decide, identity, needs_of_watch, read_watch
-from baas.push.live.budget import Budget
+from baas.push.live.budget import IMPURE_WEIGHT, Budget
 from baas.push.live.cursors import KeySource, WatchCursors
 from baas.push.live.query import Image, LiveQuery
 from baas.push.live.reading import with_lookups
@@ -141,7 +141,9 @@ class LiveQueries:
             self._queries[decided.key] = query
             self._users[query] = 0
             self._listening.add((asked.collection,))
-            self._indexes.setdefault(asked.collection, TermIndex()).add(query, query.filter)
+            index = self._indexes.setdefault(asked.collection, TermIndex())
+            filed = index.add(query, query.filter)
+            query.weight = (0 if filed else 1) if query.pure else IMPURE_WEIGHT
             if not query.pure:
                 for other in decided.basis.needs.collections:
                     self._impure.setdefault(other, {})[query] = None

@@ -64,7 +64,8 @@ class TermIndex(Generic[Q]):
     def __len__(self) -> int:
         return len(self._filed)
 
-    def add(self, query: Q, filter: Filter) -> None:
+    def add(self, query: Q, filter: Filter) -> bool:
+        """Whether there is something to file it under: else every change touches it."""
         term = term_of(filter)
         self._filed[query] = term
         if isinstance(term, Equal):
@@ -77,6 +78,7 @@ class TermIndex(Generic[Q]):
             self._places.setdefault(term.path, Places()).add(query, term.box)
         else:
             self._rest.add(query)
+        return term is not None
 
     def remove(self, query: Q) -> None:
         term = self._filed.pop(query)

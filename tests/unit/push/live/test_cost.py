@@ -182,3 +182,31 @@ async def test_all_results_of_a_process_may_be_so_large(tmp_path: Path) -> None:
             one.close()
         await there.watch(Client(), user("ann"), filter={"n": {"$ne": 9}})
         assert there.live.budget.total < 25_000
+
+
+@in_loop
+async def test_queries_that_every_change_asks_are_few_for_one_user(tmp_path: Path) -> None:
+    async with world(tmp_path) as there:
+        for number in range(200):
+            await there.watch(Client(), user("ann"), filter={"n": {"$ne": number}})
+        with pytest.raises(Problem) as refused:
+            await there.watch(Client(), user("ann"), filter={"n": {"$ne": 200}})
+        assert refused.value.code is Code.LIMIT_EXCEEDED
+        for number in range(300):  # those that a change can be told apart from
+            await there.watch(Client(), user("ann"), filter={"n": number})
+        await there.watch(Client(), user("ann"), filter={"n": {"$ne": 7}})  # one that it has
+        await there.watch(Client(), user("bob"), filter={"n": {"$ne": 200}})
+
+
+@in_loop
+async def test_queries_that_have_to_be_read_again_are_fewer(tmp_path: Path) -> None:
+    rules = {
+        "things": "rules: {read: true}\nfields: {x: {read: \"exists('database.a.' + doc._id)\"}}",
+        "a": "acl: ADMINONLY",
+    }
+    async with world(tmp_path, **rules) as there:
+        for number in range(20):
+            await there.watch(Client(), user("ann"), filter={"n": number})
+        with pytest.raises(Problem) as refused:
+            await there.watch(Client(), user("ann"), filter={"n": 20})
+        assert refused.value.code is Code.LIMIT_EXCEEDED
