@@ -92,7 +92,7 @@ async function lists() {
   seen.remove = await byCallback('removeOne', (told) => todos.doc('todo-set').remove(told))
   const sums = await todos
     .aggregate()
-    .match({ title: _.neq('x') })
+    .match({ title: _.neq('x'), _openid: '{openid}' })
     .group({ _id: $.cond({ if: $.gte(['$progress', 10]), then: 'far', else: 'near' }), n: $.sum(1) })
     .sort({ _id: 1 })
     .end()

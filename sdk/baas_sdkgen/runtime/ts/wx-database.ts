@@ -7,7 +7,7 @@ import { Watcher } from './realtime.js'
 import { AnyApp } from './types.js'
 import { ServerDate } from './values.js'
 import { asWxError, Called, Callbacks, Silent, Told, told } from './wx-errors.js'
-import { command, Geo, RegExpOf, withOpenid, withShapes } from './wx-values.js'
+import { command, Geo, RegExpOf, withShapes } from './wx-values.js'
 
 /** What is needed of the face itself. */
 interface Face {
@@ -107,7 +107,7 @@ export class WxTransaction {
 
 // -- queries -----------------------------------------------------------------------------------
 
-type Step = (query: Documentation<any, any>, uid: string) => Documentation<any, any>
+type Step = (query: Documentation<any, any>) => Documentation<any, any>
 
 export class WxQuery {
   constructor(
@@ -118,7 +118,7 @@ export class WxQuery {
   ) {}
 
   where(condition: any): WxQuery {
-    return this.with_((query, uid) => query.where(withOpenid(condition, uid)))
+    return this.with_((query) => query.where(condition))
   }
   orderBy(field: string, direction: string): WxQuery {
     return this.with_((query) => query.orderBy(field, direction as 'asc' | 'desc'))
@@ -174,9 +174,8 @@ export class WxQuery {
 
   protected async query(): Promise<Documentation<any, any>> {
     const cloud = await this.face.entered()
-    const user = cloud.auth().currentUser
     const all: Documentation<any, any> = cloud.database().collection(this.collectionName)
-    return this.steps.reduce((query, step) => step(query, user === null ? '' : user.uid), all)
+    return this.steps.reduce((query, step) => step(query), all)
   }
 
   private with_(step: Step): WxQuery {
@@ -242,12 +241,10 @@ export class WxAggregate {
   end(options?: Silent): Promise<ListResult>
   end(options?: Callbacks<any>): any {
     return told('collection.aggregate', 'database', options, async () => {
-      const cloud = await this.face.entered()
-      const user = cloud.auth().currentUser
-      let pipeline = cloud.database().collection(this.name).aggregate()
+      const database = (await this.face.entered()).database()
+      let pipeline = database.collection(this.name).aggregate()
       for (const [name, value] of this.stages) {
-        if (name === 'match') pipeline = pipeline.match(withOpenid(value, user === null ? '' : user.uid))
-        else pipeline = pipeline.stage({ [`$${name}`]: value })
+        pipeline = name === 'match' ? pipeline.match(value) : pipeline.stage({ [`$${name}`]: value })
       }
       return { list: withShapes((await pipeline.end()).list) }
     })

@@ -1,7 +1,7 @@
 /** Values of `wx.cloud` databases: points and shapes as objects, `db.command` with `aggregate`. */
 
 import { command as commands, Condition } from './command.js'
-import { Geo as shapes, isPlain, RegExpValue } from './values.js'
+import { Geo as shapes, RegExpValue } from './values.js'
 
 /** GeoJSON with the members that programs read. They travel as `type` and `coordinates`. */
 class Shape {
@@ -65,16 +65,6 @@ export function withShapes(value: any): any {
   }
   const made: any = {}
   for (const name of Object.keys(value)) made[name] = withShapes(value[name])
-  return made
-}
-
-/** The user's own id, wherever a condition says `'{openid}'`. */
-export function withOpenid(condition: any, uid: string): any {
-  if (condition === '{openid}') return uid
-  if (Array.isArray(condition)) return condition.map((one) => withOpenid(one, uid))
-  if (!isPlain(condition)) return condition
-  const made: any = {}
-  for (const name of Object.keys(condition)) made[name] = withOpenid(condition[name], uid)
   return made
 }
 
