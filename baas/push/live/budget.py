@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection
 from typing import Final, Protocol
 
 from baas.errors import Code, Problem
@@ -28,15 +26,29 @@ class Held(Protocol):
     def cost(self) -> int: ...
 
 
+class _Account:
+    """One owner's distinct queries: how often each is watched, and what it cost when it came."""
+
+    __slots__ = ("cost", "queries", "weight")
+
+    def __init__(self) -> None:
+        self.queries: dict[Held, tuple[int, int]] = {}
+        self.cost = 0
+        self.weight = 0
+
+
+_NOTHING: Final = _Account()
+
+
 class Budget:
     """`most` bytes in all, `of_one` for one user (or address, where nobody is signed in). A query
-    counts in full for each who watches it, and once in all."""
+    counts in full for each who watches it, as it was when it was opened; and once in all."""
 
     def __init__(self, most: int, of_one: int) -> None:
         self._most = most
         self._of_one = of_one
         self._costs: dict[Held, int] = {}
-        self._by_owner: dict[str, Counter[Held]] = {}
+        self._accounts: dict[str, _Account] = {}
         self.total = 0
 
     def held(self, query: Held) -> None:
@@ -54,34 +66,42 @@ class Budget:
             raise Problem(
                 Code.UNAVAILABLE, "This gateway holds too much.", retry_after=_AGAIN_SECONDS
             )
-        if owner is None:
+        account = _NOTHING if owner is None else self._accounts.get(owner, _NOTHING)
+        if owner is None or query in account.queries:
             return
-        known: Collection[Held] = self._by_owner.get(owner, ())
-        if query not in known and sum(one.weight for one in known) + query.weight > MAX_LOOSE:
+        if account.weight + query.weight > MAX_LOOSE:
             raise Problem(
                 Code.LIMIT_EXCEEDED,
                 "You have too many live queries that no equality or range narrows.",
             )
-        held = sum(one.cost for one in known) + (0 if query in known else query.cost)
-        if held > self._of_one:
+        if account.cost + query.cost > self._of_one:
             raise Problem(
                 Code.LIMIT_EXCEEDED,
                 f"All your live queries hold more than {self._of_one} bytes; watch less.",
             )
 
     def add(self, owner: str | None, query: Held) -> None:
-        if owner is not None:
-            self._by_owner.setdefault(owner, Counter())[query] += 1
+        if owner is None:
+            return
+        account = self._accounts.setdefault(owner, _Account())
+        count, cost = account.queries.get(query, (0, query.cost))
+        account.queries[query] = (count + 1, cost)
+        if not count:
+            account.cost += cost
+            account.weight += query.weight
 
     def drop(self, owner: str | None, query: Held) -> None:
         if owner is None:
             return
-        queries = self._by_owner[owner]
-        queries[query] -= 1
-        if not queries[query]:
-            del queries[query]
-        if not queries:
-            del self._by_owner[owner]
+        account = self._accounts[owner]
+        count, cost = account.queries.pop(query)
+        if count > 1:
+            account.queries[query] = (count - 1, cost)
+            return
+        account.cost -= cost
+        account.weight -= query.weight
+        if not account.queries:
+            del self._accounts[owner]
 
 
 def owner_of(caller: Caller) -> str | None:
