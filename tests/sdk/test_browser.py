@@ -84,3 +84,32 @@ def test_tabs_share_one_session(browser: Browser, board: Gateway, script: str) -
         await other.wait_for_function("cloud.auth().currentUser === null")
 
     browser.run(visit)
+
+
+def test_tabs_without_a_network_send_each_write_once(
+    browser: Browser, board: Gateway, script: str
+) -> None:
+    """Both tabs find all that waits in the store that they share, and both send it."""
+
+    async def visit(page: Page) -> None:
+        await opened(page, board, script)
+        other = await opened(await page.context.new_page(), board, script)
+        start = "window.cloud = inside.client(location.origin, true), undefined"
+        await page.evaluate(start)
+        await page.evaluate("cloud.auth().signInAnonymously()")
+        made = "cloud.database().collection('drafts').doc('tabs').set({ title: 'tabs', log: [] })"
+        await page.evaluate(made)
+        await other.evaluate(start)
+        await page.context.set_offline(True)
+        for tab, letters in ((page, ["a", "b"]), (other, ["c", "d"]), (page, ["e"])):
+            mark = "(letters) => inside.marks(cloud, 'tabs', letters)"
+            answers = await tab.evaluate(mark, letters)
+            assert all(answer["queued"] for answer in answers)
+        assert len(await other.evaluate("cloud.offline.list()")) == 5
+        await page.context.set_offline(False)
+        await page.evaluate("cloud.offline.flush()")
+        await other.wait_for_function("cloud.offline.list().length === 0")
+        log = "cloud.database().collection('drafts').doc('tabs').get().then(({ data }) => data.log)"
+        assert await page.evaluate(log) == ["a", "b", "c", "d", "e"]
+
+    browser.run(visit)

@@ -1,6 +1,6 @@
 /** Bundled as a page's own code is, and run in a real browser. */
 
-import { createCloud } from '../../../sdk/baas_sdkgen/runtime/ts/index.js'
+import { command, createCloud } from '../../../sdk/baas_sdkgen/runtime/ts/index.js'
 import { web } from '../../../sdk/baas_sdkgen/runtime/ts/platforms/web.js'
 import { run } from '../node/runner.js'
 
@@ -14,8 +14,14 @@ window.WebSocket = class extends Plain {
   }
 } as typeof WebSocket
 
-export function client(url: string) {
-  return createCloud({ url, platform: web() })
+export function client(url: string, offline = false) {
+  return createCloud({ url, platform: web(), offline })
+}
+
+/** So many changes of one document, all at once. */
+export function marks(cloud: any, id: string, letters: string[]) {
+  const document = cloud.database().collection('drafts').doc(id)
+  return Promise.all(letters.map((letter) => document.update({ log: command.push([letter]) }, { retries: 0 })))
 }
 
 export function scenario(url: string, text: string, transport: 'socket' | 'poll') {
