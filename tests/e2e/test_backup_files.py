@@ -119,7 +119,7 @@ def test_under_load_every_row_has_its_bytes_and_all_else_is_there(tmp_path: Path
         assert calling.status_code == 202, calling.text
         senders = Senders(gateway.url)
         try:
-            for _ in range(3):
+            for _ in range(2):
                 before = senders.sent
                 wait_until(lambda before=before: senders.sent > before + 5)
                 done(first, "backup", file)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.support.gateway import Gateway, running, write_app
-from tests.support.s3 import Server
+from tests.support.s3 import Server, server_names
 
 MIB = 1024 * 1024
-SIZE = 48 * MIB
+SIZE = 40 * MIB
 #: What a file may add to the gateway, whatever its size.
-GROWTH = 40 * MIB
+GROWTH = 30 * MIB
 APP = {
     "baas.yaml": "app: {name: files}\n",
     "rules/_functions.yaml": "'*': {invoke: true}\n",
@@ -57,14 +58,17 @@ def most_memory(gateway: Gateway) -> int:
     return int(line.split()[1]) * 1024
 
 
-@pytest.mark.parametrize("function", ["there_and_back", "in_a_worker"])
+@pytest.mark.parametrize(
+    ("function", "server"),
+    [*(("there_and_back", name) for name in server_names()), ("in_a_worker", server_names()[0])],
+)
 def test_a_large_file_goes_through_ctx_storage(
-    tmp_path: Path, s3_server: Server, function: str
+    tmp_path: Path, s3_servers: Callable[[str], Server], function: str, server: str
 ) -> None:
     block = b"".join(
         hashlib.sha256(str(n).encode()).digest() * (1 << 15) for n in range(0, SIZE, MIB)
     )
-    with running(write_app(tmp_path, APP), **s3_server.environment()) as gateway:
+    with running(write_app(tmp_path, APP), **s3_servers(server).environment()) as gateway:
         small = gateway.client.post(f"/v1/functions/{function}", json={"size": MIB}, timeout=100)
         assert small.status_code == 200, small.text
         before = most_memory(gateway)
