@@ -307,7 +307,7 @@ def test_the_grid_scrolls_by_cursor_and_draws_what_is_seen(browser: Browser, pan
         assert await page.locator("[data-row]").count() < 120
 
     browser.run(visit, locale="en-GB")
-    assert len(asked) >= MANY // 200
+    assert len(asked) >= 4
     assert all("skip" not in one for one in asked)
     assert sum("after" in one for one in asked) == len(asked) - 1
 

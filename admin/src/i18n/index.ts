@@ -25,10 +25,21 @@ export function t(key: Key, given: Record<string, string | number> = {}): string
 }
 
 const locale = () => (language.value === 'zh' ? 'zh-CN' : 'en-GB')
+const made = new Map<string, any>()
+
+/** Formatters are dear to make, and a grid asks for hundreds. */
+function formatter<T>(name: string, make: (locale: string) => T): T {
+  const key = `${locale()} ${name}`
+  if (!made.has(key)) made.set(key, make(locale()))
+  return made.get(key)
+}
 
 export function number(value: number | null | undefined, digits = 0): string {
   if (value === null || value === undefined || !isFinite(value)) return '–'
-  return new Intl.NumberFormat(locale(), { maximumFractionDigits: digits }).format(value)
+  return formatter(
+    `number ${digits}`,
+    (where) => new Intl.NumberFormat(where, { maximumFractionDigits: digits }),
+  ).format(value)
 }
 
 export function bytes(value: number | null | undefined): string {
@@ -54,7 +65,10 @@ export function moment(value: When): Date | null {
 export function time(value: When): string {
   const date = moment(value)
   if (date === null) return '–'
-  return new Intl.DateTimeFormat(locale(), { dateStyle: 'medium', timeStyle: 'medium' }).format(date)
+  return formatter(
+    'time',
+    (where) => new Intl.DateTimeFormat(where, { dateStyle: 'medium', timeStyle: 'medium' }),
+  ).format(date)
 }
 
 /** `3 min ago`. */
@@ -62,7 +76,10 @@ export function ago(value: When): string {
   const date = moment(value)
   if (date === null) return '–'
   const seconds = (date.getTime() - Date.now()) / 1000
-  const format = new Intl.RelativeTimeFormat(locale(), { numeric: 'auto', style: 'short' })
+  const format = formatter(
+    'ago',
+    (where) => new Intl.RelativeTimeFormat(where, { numeric: 'auto', style: 'short' }),
+  )
   const steps: Array<[Intl.RelativeTimeFormatUnit, number]> = [
     ['day', 86400],
     ['hour', 3600],
