@@ -21,7 +21,7 @@ from typing import Any, Final, TypeAlias
 
 from baas.query.ast import Sort, SortKey
 from baas.query.evaluate import array_position, candidates
-from baas.query.geo import Near, distance
+from baas.query.geo import distance
 from baas.schema.values import DATE, Document, Kind, Path, Value, compare, kind_of
 
 _Key: TypeAlias = tuple[Any, ...]
@@ -35,7 +35,8 @@ def sort_values(document: Document, sort: Sort) -> tuple[Value, ...]:
 def sort_value(document: Document, key: SortKey) -> Value:
     path = key.path
     if key.near is not None:
-        return _distance(document, path, key.near)
+        found = nearest(document, key)
+        return None if found is None else found[0]
     if len(path) == 1:
         value = document.get(path[0])
         if type(value) is not list:
@@ -46,10 +47,15 @@ def sort_value(document: Document, key: SortKey) -> Value:
     return max(values, key=order_key) if key.descending else min(values, key=order_key)
 
 
-def _distance(document: Document, path: Path, near: Near) -> Value:
-    """Metres to the nearest geometry that the condition holds of; null where there is none."""
-    metres = (distance(near, value) for value in candidates(document, path))
-    return min((found for found in metres if found is not None), default=None)
+def nearest(document: Document, key: SortKey) -> tuple[float, Value] | None:
+    """The nearest geometry that the key's `near` holds of, with its distance in metres."""
+    best: tuple[float, Value] | None = None
+    assert key.near is not None
+    for value in candidates(document, key.path):
+        metres = distance(key.near, value)
+        if metres is not None and (best is None or metres < best[0]):
+            best = metres, value
+    return best
 
 
 def compare_sort_values(left: tuple[Value, ...], right: tuple[Value, ...], sort: Sort) -> int:

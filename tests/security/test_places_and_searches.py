@@ -173,6 +173,8 @@ async def test_pages_by_distance_go_on_behind_hidden_documents(bench: Bench) -> 
         ([{"$match": {"$text": {"$search": "tea -red"}}}], ["a", "b"]),
         ([{"$match": {"home": near(0)}}], ["bobs"]),
         ([{"$match": {"home": {"$geoWithin": {"$box": [[0, 0], [9, 9]]}}}}], ["bobs"]),
+        ([{"$geoNear": {"near": point(0), "key": "home", "distanceField": "far"}}], ["bobs"]),
+        ([{"$geoNear": {"near": point(0), "key": "shop", "distanceField": "home"}}], []),
     ],
 )
 async def test_pipelines_search_what_the_masks_leave(
@@ -190,6 +192,7 @@ async def test_pipelines_search_what_the_masks_leave(
         ([{"$match": {"$text": {"$search": "tea"}}}], ["a", "c"]),
         ([{"$match": {"at": near(3)}}], ["c", "a"]),
         ([{"$match": {"at": near(3)}}, {"$limit": 1}], ["c"]),
+        ([{"$geoNear": {"near": point(3), "key": "at", "distanceField": "d"}}], ["c", "a"]),
         ([{"$match": {"at": near(3)}}, {"$sort": {"_id": 1}}], ["a", "c"]),
         ([{"$match": {"at": near(3)}}, {"$addFields": {"x": 1}}, {"$limit": 1}], ["c"]),
     ],

@@ -7,7 +7,7 @@ from typing import TypeAlias
 import msgspec
 
 from baas.query.aggregate.expression import Expression
-from baas.query.ast import Filter, Sort
+from baas.query.ast import Filter, Sort, SortKey
 from baas.schema.values import Path
 
 
@@ -65,6 +65,16 @@ class Group(Stage, frozen=True, kw_only=True):
 
 class SortBy(Stage, frozen=True, kw_only=True):
     sort: Sort
+
+
+class Distance(Stage, frozen=True, kw_only=True):
+    """Puts the metres that `key` orders by, times `factor`, at `target`, and the geometry that they
+    lead to at `place`. The last part of a `$geoNear`."""
+
+    key: SortKey
+    target: Path
+    factor: float
+    place: Path | None = None
 
 
 class Limit(Stage, frozen=True, kw_only=True):
@@ -125,6 +135,7 @@ PipelineStage: TypeAlias = (
     | Reshape
     | Group
     | SortBy
+    | Distance
     | Limit
     | Skip
     | Unwind

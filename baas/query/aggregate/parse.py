@@ -44,6 +44,7 @@ from baas.query.aggregate.operands import (
     no_stage,
 )
 from baas.query.aggregate.parse_expression import ExpressionParser, Names
+from baas.query.aggregate.parse_near import geo_near
 from baas.query.aggregate.parse_shape import parse_new_fields, parse_projection, parse_unset
 from baas.query.aggregate.pipeline import Pipeline
 from baas.query.ast import BY_ID, Filter, SortKey
@@ -135,6 +136,12 @@ class _Parser:
         return parse_filter(
             raw, limits, now_ms=self._now_ms, uid=self._uid, path=where, whole=first
         )
+
+    def _geo_near(self, raw: Any, where: str, scope: _Scope) -> Stages:
+        if not self._first:
+            raise invalid(where, "stands first in a pipeline, if at all")
+        self._first = False  # its query holds no $near or $text of its own
+        return geo_near(raw, where, self._filter)
 
     def _project(self, raw: Any, where: str, scope: _Scope) -> Stages:
         shape = parse_projection(raw, where, self._expressions, scope.names)
@@ -295,6 +302,7 @@ _StageParser = Callable[[_Parser, Any, str, _Scope], Stages]
 
 STAGES: Final[dict[str, _StageParser]] = {
     "$match": _Parser._match,
+    "$geoNear": _Parser._geo_near,
     "$project": _Parser._project,
     "$addFields": _Parser._add_fields,
     "$set": _Parser._add_fields,

@@ -14,6 +14,7 @@ from baas.query.aggregate.matching import Matcher
 from baas.query.aggregate.model import (
     Accumulate,
     Count,
+    Distance,
     Group,
     Limit,
     Match,
@@ -29,8 +30,8 @@ from baas.query.aggregate.model import (
 from baas.query.aggregate.shape import reshape
 from baas.query.ast import SortKey
 from baas.query.fields import get_path
-from baas.query.order import order_key, sort_value
-from baas.schema.values import MISSING, Document, Path, Value, encode
+from baas.query.order import nearest, order_key, sort_value
+from baas.schema.values import MISSING, Document, Path, Value, canonical_number, encode
 
 Documents = list[Document]
 
@@ -106,6 +107,21 @@ def _sort_key(key: SortKey, scope: Scope, document: Document) -> tuple[Any, ...]
     value = sort_value(document, key)
     scope.budget.made_key(value)
     return order_key(value)
+
+
+def _distance(stage: Distance, documents: Documents, scope: Scope, random: Random) -> Documents:
+    return [_with_distance(stage, document, scope) for document in documents]
+
+
+def _with_distance(stage: Distance, document: Document, scope: Scope) -> Document:
+    scope.budget.spend(_STEPS)
+    found = nearest(document, stage.key)
+    if found is None:
+        return document
+    metres, place = found
+    scope.budget.made_entries(len(document) + 2)
+    document = put(document, stage.target, canonical_number(metres * stage.factor))
+    return document if stage.place is None else put(document, stage.place, place)
 
 
 def _limit(stage: Limit, documents: Documents, scope: Scope, random: Random) -> Documents:
@@ -197,6 +213,7 @@ RUNNERS: Final[dict[type[Stage], _Runner]] = {
     Reshape: _reshape,
     Group: _group,
     SortBy: _sort,
+    Distance: _distance,
     Limit: _limit,
     Skip: _skip,
     Count: _count,
