@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from baas_sdkgen.runtime.py import AsyncCloud, BaasError, FileStore, MemoryStore, Progress
+from baas_sdkgen.runtime.py.sessions import from_text
 
 from tests.sdk.python.faces import FACES, Face, now, together, using
 from tests.support.scripted import Reply, Request, Scripted, problem, scripted
@@ -556,3 +557,21 @@ def test_dates_go_there_and_back(server: Scripted, face: Face) -> None:
 
     using(face, server.url, use)
     assert server.requests[1].json() == moment
+
+
+def test_progress_is_told_on_the_event_loop_of_the_caller(server: Scripted) -> None:
+    server.script["/v1/storage/upload"] = [Reply(FILE)]
+    threads: set[int] = set()
+
+    async def use(cloud: Any) -> None:
+        def heard(_: Progress) -> None:
+            threads.add(threading.get_ident())
+
+        await cloud.upload_file("f", b"x" * 300_000, on_progress=heard)
+        assert threads == {threading.get_ident()}
+
+    using("async", server.url, use)
+
+
+def test_tokens_are_not_shown_where_sessions_are() -> None:
+    assert "access-1" not in repr(from_text(signed_in().load()))

@@ -313,3 +313,70 @@ def test_a_client_closed_in_the_middle_leaves_nothing_behind(board: Gateway) -> 
     while threading.active_count() > before and time.monotonic() < deadline:
         time.sleep(0.01)
     assert threading.active_count() <= before
+
+
+def test_a_callback_may_close_the_client(board: Gateway, face: Face) -> None:
+    closed = threading.Event()
+
+    async def later(_: Any) -> None:
+        await made[0].aclose()
+        closed.set()
+
+    def at_once(_: Any) -> None:
+        made[0].close()
+        closed.set()
+
+    made: list[Any] = []
+
+    async def use(cloud: Any) -> None:
+        made.append(cloud)
+        posts(cloud).watch(later if face == "async" else at_once)
+        assert await asyncio.to_thread(closed.wait, PATIENCE)
+
+    using(face, board.url, use)
+
+
+def test_a_client_that_is_closed_wakes_who_waits(board: Gateway) -> None:
+    cloud = Cloud(board.url, trust_env=False)
+    watch = cloud.database().collection("posts").watch()
+    watch.next(PATIENCE)
+    ended: list[str] = []
+
+    def wait() -> None:
+        ended.extend(type(one).__name__ for one in watch)
+        ended.append("ended")
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    cloud.close()
+    thread.join(PATIENCE)
+    assert ended == ["ended"]
+    watch.close()
+    with pytest.raises(BaasError, match="ABORTED"):
+        watch.next()
+
+
+def test_a_frame_that_makes_no_sense_does_not_end_it(
+    face: Face, caplog: pytest.LogCaptureFixture
+) -> None:
+    nonsense = {"server": {"type": "change", "id": "w1", "cursor": "2", "changes": [{"op": "?"}]}}
+    first = [AUTH, READY, {"client": WATCH}, snapshot("1", "a"), nonsense, {"connect": None}]
+    # What it knows may be half of something: it asks for all of it.
+    steps = [*first, AUTH, READY, {"client": WATCH}, snapshot("3", "a", "b")]
+
+    async def use(cloud: Any) -> None:
+        watch = posts(cloud).watch()
+        assert await ids(watch) == ("init", ["a"])
+        assert await ids(watch) == ("init", ["a", "b"])
+
+    with playing(steps) as server:
+        using(face, server.url, use)
+    assert "the connection failed" in caplog.text
+
+
+def test_a_join_without_a_network_ends_in_time(face: Face) -> None:
+    async def use(cloud: Any) -> None:
+        with pytest.raises(TimeoutError):
+            await now(cloud.channel("room:1").join(timeout=0.2))
+
+    using(face, "http://127.0.0.1:9", use)

@@ -126,7 +126,7 @@ class AsyncAuth:
 
     async def me(self) -> UserInfo:
         user = await self._http.get("/v1/auth/me")
-        if self._kept is not None:
+        if self._kept is not None and self._kept.user["uid"] == user["uid"]:
             self._keep(self._kept.of_user(user))
         return user_of(user)
 

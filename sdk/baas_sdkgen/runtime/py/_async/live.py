@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import logging
 import ssl
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Any, Generic, Self, TypeAlias, TypeVar
 
@@ -70,7 +70,7 @@ class AsyncWatch(Generic[D]):
         self._entry = entry
         realtime.add(entry)
         if on_change is not None:
-            self._pump = _start(_pump(self, on_change, on_error))
+            realtime.start(_pump(self, on_change, on_error))
 
     async def next(self, timeout: float | None = None) -> Snapshot[D]:
         """TimeoutError after so many seconds; StopAsyncIteration once it is closed."""
@@ -121,23 +121,24 @@ class AsyncChannel:
         on_gap: OnGap | None = None,
         on_error: OnError | None = None,
         presence: Any = None,
+        timeout: float | None = None,
     ) -> Self:
-        """Returns once joined; BaasError where the rules refuse. `presence`: be seen by others,
-        with this state."""
+        """Returns once joined; BaasError where the rules refuse, TimeoutError after so many
+        seconds. `presence`: be seen by others, with this state."""
         self.leave()
         self._on_presence, self._on_gap = on_presence, on_gap
         entry = ChannelEntry(self._realtime.next_id("c"), self.name, presence)
         self._entry = entry
         self._realtime.add(entry)
         try:
-            await entry.joined.next()
+            await entry.joined.next(timeout)
         except StopAsyncIteration:
             raise BaasError("ABORTED", "The channel was left.") from None
         except BaseException:
             self.leave()
             raise
         if on_message is not None:
-            self._pump = _start(_pump(self, on_message, on_error))
+            self._realtime.start(_pump(self, on_message, on_error))
         return self
 
     async def publish(self, event: str, data: Any = None) -> None:
@@ -207,7 +208,7 @@ class AsyncInbox:
         self._realtime = realtime
         self._entry = entry
         realtime.add(entry)
-        self._pump = _start(self._handle(on_message, on_error))
+        realtime.start(self._handle(on_message, on_error))
 
     def close(self) -> None:
         self._realtime.remove(self._entry)
@@ -260,7 +261,3 @@ async def _told(result: Maybe) -> None:
     """Callbacks may be coroutines."""
     if inspect.isawaitable(result):
         await result
-
-
-def _start(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-    return asyncio.get_running_loop().create_task(work)

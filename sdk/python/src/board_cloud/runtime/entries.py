@@ -125,7 +125,8 @@ class WatchEntry(Entry):
         return frame if self.cursor is None else {**frame, "cursor": self.cursor}
 
     def take(self, frame: Frame) -> None:
-        self.cursor = frame.get("cursor", self.cursor)
+        # Set once all is well: what was half applied is fetched anew.
+        cursor, self.cursor = frame.get("cursor", self.cursor), None
         if frame["type"] == "snapshot":
             self._docs = [decode(document) for document in frame["documents"]]
             self._ids = [str(doc.get("_id")) for doc in self._docs]
@@ -133,7 +134,8 @@ class WatchEntry(Entry):
         elif frame["type"] == "change":
             self._tell([self._apply(change) for change in frame["changes"]], None)
         elif frame["type"] == "resync":
-            self.cursor = None
+            cursor = None
+        self.cursor = cursor
 
     def end(self, error: BaasError | None) -> None:
         self.feed.end(error)

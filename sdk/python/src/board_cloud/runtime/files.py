@@ -97,13 +97,15 @@ class Counted:
         self._left = self._size = size
         self._tell = tell
 
-    def read(self, size: int) -> bytes:
-        """No more than was promised, even where the file has grown meanwhile."""
-        piece = self._file.read(min(size, self._left))
+    def read(self) -> bytes:
+        """The next piece: no more than was promised, even where the file has grown meanwhile."""
+        piece = self._file.read(min(PIECE_BYTES, self._left))
         self._left -= len(piece)
-        if self._tell is not None and piece:
-            self._tell(Progress(self._size - self._left, self._size))
         return piece
+
+    def report(self) -> None:
+        if self._tell is not None:
+            self._tell(Progress(self._size - self._left, self._size))
 
 
 @contextmanager

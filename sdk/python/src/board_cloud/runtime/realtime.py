@@ -113,7 +113,7 @@ class Realtime:
         if self._transport == "socket":
             self._send(frame)
         else:
-            self._later(self._poll([entry.opening(), frame], 0))
+            self._quietly(self._poll([entry.opening(), frame], 0))
 
     async def publish(self, entry: Entry, event: str, data: Any) -> None:
         """Returns once durable. NETWORK where that is not known: it may or may not have been
@@ -138,16 +138,15 @@ class Realtime:
         """The token was renewed, or somebody signed in or out."""
         self._changed.set()
         if self._outgoing is not None:
-            self._later(self._say_who_again())
+            self._quietly(self._say_who_again())
 
     async def aclose(self) -> None:
         """Ends every watch and channel with it."""
         for entry in list(self._entries.values()):
             self.remove(entry)
-        if self._running is not None:
-            self._running.cancel()
-            await asyncio.gather(self._running, return_exceptions=True)
-        await asyncio.gather(*self._others, return_exceptions=True)
+        ending = {*self._others, *([self._running] if self._running is not None else [])}
+        # A callback may close the client that called it.
+        await _cancelled(*(ending - {asyncio.current_task()}))
 
     # -- the connection ----------------------------------------------------------------------------
 
@@ -164,6 +163,10 @@ class Realtime:
             code, reason = await self._connection()
         except (OSError, TimeoutError, InvalidHandshake, InvalidURI, BaasError) as fault:
             code, reason = 0, str(fault)
+        except Exception:
+            # A frame that makes no sense, for one: nothing that watches may hang for ever.
+            _log.exception("the connection failed")
+            code, reason = 0, "it was not understood"
         self._drop(BaasError(NETWORK, f"The connection was closed: {code} {reason}"))
         if not self._entries:
             return
@@ -225,7 +228,7 @@ class Realtime:
         """Returns where the server has fallen silent."""
         while time.monotonic() - self._heard <= 2 * seconds + _GRACE:
             self._send({"type": "ping"})
-            self._later(self._token())  # renews what is about to run out
+            self._quietly(self._token())  # renews what is about to run out
             await asyncio.sleep(seconds)
 
     async def _until_idle(self) -> None:
@@ -276,8 +279,12 @@ class Realtime:
                 for entry in entries:
                     entry.polled = True
         except BaasError as fault:
+            await self._pause(pause_of(fault, self._tries))
             self._tries += 1
-            await self._pause(pause_of(fault, self._tries - 1))
+        except Exception:
+            _log.exception("a poll failed")
+            await self._pause(pause_of(None, self._tries))
+            self._tries += 1
         finally:
             await _cancelled(polling, changing)
 
@@ -356,10 +363,14 @@ class Realtime:
         except TimeoutError:
             pass
 
-    def _later(self, work: Coroutine[Any, Any, object]) -> None:
-        task = asyncio.get_running_loop().create_task(_quietly(work))
+    def start(self, work: Coroutine[Any, Any, object]) -> None:
+        """Runs it beside all else, and no longer than the client."""
+        task = asyncio.get_running_loop().create_task(work)
         self._others.add(task)
         task.add_done_callback(self._others.discard)
+
+    def _quietly(self, work: Coroutine[Any, Any, object]) -> None:
+        self.start(_quiet(work))
 
 
 async def _ready(socket: ClientConnection) -> Frame:
@@ -392,7 +403,7 @@ async def _cancelled(*tasks: asyncio.Task[Any]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _quietly(work: Coroutine[Any, Any, object]) -> None:
+async def _quiet(work: Coroutine[Any, Any, object]) -> None:
     """What fails here shows again where somebody waits for it."""
     try:
         await work

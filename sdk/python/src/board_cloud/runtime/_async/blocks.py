@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import BinaryIO, TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar
 
 from httpx import AsyncClient
+
+from ..files import Counted
 
 __all__ = ["AsyncClient", "AsyncLock", "Call", "Run", "pause", "pieces", "within"]
 
@@ -24,10 +26,10 @@ pause = asyncio.sleep
 within = asyncio.timeout
 
 
-async def pieces(head: bytes, file: BinaryIO, tail: bytes, size: int) -> AsyncIterator[bytes]:
-    """The file between its head and its tail, `size` bytes at a time; disks may be slow, so they
-    are read in a thread."""
+async def pieces(head: bytes, file: Counted, tail: bytes) -> AsyncIterator[bytes]:
+    """The file between its head and its tail; disks may be slow, so they are read in a thread."""
     yield head
-    while piece := await asyncio.to_thread(file.read, size):
+    while piece := await asyncio.to_thread(file.read):
+        file.report()
         yield piece
     yield tail

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Final, Generic, Literal, NoReturn, TypeAlias, TypeVar, Unpack
 from urllib.parse import quote
 
@@ -143,7 +143,7 @@ class AsyncQuery(Generic[D, U, W, F]):
         found = await self._call("find", dict(self._asked), "read", options)
         return QueryAnswer(decode(found["documents"]), found["next"], found.get("total"))
 
-    async def all(self, **options: Unpack[CallOptions]) -> AsyncGenerator[D, None]:
+    async def all(self, **options: Unpack[CallOptions]) -> AsyncIterator[D]:
         """Every document, page by page."""
         query: AsyncQuery[D, U, W, F] = self
         while True:

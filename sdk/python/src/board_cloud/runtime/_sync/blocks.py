@@ -6,9 +6,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from typing import BinaryIO, TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar
 
 from httpx import Client
+
+from ..files import Counted
 
 __all__ = ["Call", "Client", "Lock", "Run", "pause", "pieces", "within"]
 
@@ -29,9 +31,10 @@ def within(seconds: float) -> AbstractContextManager[None]:
     return nullcontext()
 
 
-def pieces(head: bytes, file: BinaryIO, tail: bytes, size: int) -> Iterator[bytes]:
-    """The file between its head and its tail, `size` bytes at a time."""
+def pieces(head: bytes, file: Counted, tail: bytes) -> Iterator[bytes]:
+    """The file between its head and its tail."""
     yield head
-    while piece := file.read(size):
+    while piece := file.read():
+        file.report()
         yield piece
     yield tail

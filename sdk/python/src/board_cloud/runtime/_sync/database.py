@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, Generic, Literal, NoReturn, TypeAlias, TypeVar, Unpack
 from urllib.parse import quote
 
@@ -141,7 +141,7 @@ class Query(Generic[D, U, W, F]):
         found = self._call("find", dict(self._asked), "read", options)
         return QueryAnswer(decode(found["documents"]), found["next"], found.get("total"))
 
-    def all(self, **options: Unpack[CallOptions]) -> Generator[D, None]:
+    def all(self, **options: Unpack[CallOptions]) -> Iterator[D]:
         """Every document, page by page."""
         query: Query[D, U, W, F] = self
         while True:

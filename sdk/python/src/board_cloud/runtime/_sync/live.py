@@ -8,7 +8,8 @@ import asyncio
 import ssl
 import threading
 from collections.abc import Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Generic, Self, TypeAlias, TypeVar
 
@@ -17,7 +18,7 @@ from httpx import AsyncClient
 from .._async.http import AsyncHttp
 from .._async.live import AsyncChannel, AsyncInbox, AsyncLive, AsyncWatch
 from ..entries import Frame, Message, PresenceEntry, Snapshot
-from ..errors import BaasError
+from ..errors import ABORTED, BaasError
 from ..realtime import Transport
 from .http import Http, Tokens
 
@@ -36,14 +37,22 @@ class Loop:
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
+        self._callbacks = ThreadPoolExecutor(thread_name_prefix="baas-callback")
+        self._loop.set_default_executor(self._callbacks)
         self._thread = threading.Thread(target=self._run, name="baas-realtime", daemon=True)
         self._thread.start()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """What it returns or raises; called from any other thread."""
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        """What it returns or raises; called from any other thread. ABORTED once it has ended."""
+        try:
+            future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        except RuntimeError:
+            work.close()
+            raise BaasError(ABORTED, "The client is closed.") from None
         try:
             return future.result()
+        except CancelledError:
+            raise BaasError(ABORTED, "The client was closed.") from None
         except BaseException:
             future.cancel()
             raise
@@ -54,11 +63,17 @@ class Loop:
 
         return self.run(work())
 
+    def end(self, call: Callable[[], None]) -> None:
+        """Closes something, which closed clients have done already."""
+        with suppress(BaasError):
+            self.do(call)
+
     def tell(self, call: Callable[[], None]) -> None:
         """Later, and without waiting for it."""
         self._loop.call_soon_threadsafe(call)
 
     def stop(self) -> None:
+        self.run(_finish())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
 
@@ -66,8 +81,17 @@ class Loop:
         try:
             self._loop.run_forever()
         finally:
-            self._loop.run_until_complete(self._loop.shutdown_default_executor())
+            # Not waited for: it may be a callback that closes the client.
+            self._callbacks.shutdown(wait=False)
             self._loop.close()
+
+
+async def _finish() -> None:
+    """Whoever still waits for something learns that it is over."""
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 class ThreadTokens:
@@ -173,7 +197,7 @@ class Watch(Generic[D]):
             raise StopIteration from None
 
     def close(self) -> None:
-        self._loop.do(self._watch.close)
+        self._loop.end(self._watch.close)
 
     def __iter__(self) -> Self:
         return self
@@ -214,15 +238,17 @@ class Channel:
         on_gap: OnGap | None = None,
         on_error: OnError | None = None,
         presence: Any = None,
+        timeout: float | None = None,
     ) -> Self:
-        """Returns once joined; BaasError where the rules refuse. `presence`: be seen by others,
-        with this state."""
+        """Returns once joined; BaasError where the rules refuse, TimeoutError after so many
+        seconds. `presence`: be seen by others, with this state."""
         joining = self._channel.join(
             _threaded(on_message),
             on_presence=_threaded(on_presence),
             on_gap=None if on_gap is None else lambda: asyncio.to_thread(on_gap),
             on_error=_threaded(on_error),
             presence=presence,
+            timeout=timeout,
         )
         self._loop.run(joining)
         return self
@@ -236,7 +262,7 @@ class Channel:
         self._loop.do(lambda: self._channel.set_presence(state))
 
     def leave(self) -> None:
-        self._loop.do(self._channel.leave)
+        self._loop.end(self._channel.leave)
 
     def next(self, timeout: float | None = None) -> Message:
         """TimeoutError after so many seconds; StopIteration once it is left."""
@@ -273,7 +299,7 @@ class Inbox:
         self._inbox = inbox
 
     def close(self) -> None:
-        self._loop.do(self._inbox.close)
+        self._loop.end(self._inbox.close)
 
 
 def _threaded(

@@ -7,7 +7,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, BinaryIO, Unpack, cast
+from typing import Any, BinaryIO, Unpack
 
 from ..answers import DeletedFile, Download, FileList, StoredFile, TempFile, file_of
 from ..command import given
@@ -56,11 +56,11 @@ class Storage:
 
             def call(limit: float) -> Answer:
                 source.seek(begin)
-                counted = cast(BinaryIO, Counted(source, size, options.get("on_progress")))
+                counted = Counted(source, size, options.get("on_progress"))
                 request = self._http.client.build_request(
                     "POST",
                     f"{self._http.base}/v1/storage/upload",
-                    content=pieces(form.head, counted, form.tail, PIECE_BYTES),
+                    content=pieces(form.head, counted, form.tail),
                     headers=headers,
                     timeout=limit,
                 )
