@@ -286,6 +286,11 @@ export class Aggregate {
   match(condition: any): Aggregate {
     return this.stage({ $match: toFilter(condition) })
   }
+  /** First of all: nearest first, with the distance. `key` names the field with the place. */
+  geoNear(options: { near: object; key: string; distanceField: string; query?: any; [more: string]: any }): Aggregate {
+    const { query, ...rest } = options
+    return this.stage({ $geoNear: query === undefined ? rest : { ...rest, query: toFilter(query) } })
+  }
   project(fields: object): Aggregate {
     return this.stage({ $project: fields })
   }

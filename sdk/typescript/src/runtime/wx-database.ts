@@ -233,9 +233,10 @@ export class WxAggregate {
   bucket = (options: any) => this.then_('bucket', options)
   /** Of so many documents; `{size}` as well. */
   sample = (size: any) => this.then_('sample', typeof size === 'number' ? { size } : size)
+  /** `key` is needed. */
+  geoNear = (options: any) => this.then_('geoNear', options)
   /** Refused by the gateway, which says so. */
   bucketAuto = (options: any) => this.then_('bucketAuto', options)
-  geoNear = (options: any) => this.then_('geoNear', options)
 
   end(options: Called<ListResult>): void
   end(options?: Silent): Promise<ListResult>
@@ -244,7 +245,9 @@ export class WxAggregate {
       const database = (await this.face.entered()).database()
       let pipeline = database.collection(this.name).aggregate()
       for (const [name, value] of this.stages) {
-        pipeline = name === 'match' ? pipeline.match(value) : pipeline.stage({ [`$${name}`]: value })
+        if (name === 'match') pipeline = pipeline.match(value)
+        else if (name === 'geoNear') pipeline = pipeline.geoNear(value)
+        else pipeline = pipeline.stage({ [`$${name}`]: value })
       }
       return { list: withShapes((await pipeline.end()).list) }
     })
