@@ -32,7 +32,10 @@ export class Flaky {
   private plan: Array<{ path: RegExp; fault: Fault }> = []
   private always: Fault | null = null
   private frozen = false
-  private readonly server = http.createServer((asked, answer) => void this.pass(asked, answer))
+  private readonly server = http.createServer((asked, answer) =>
+    // Whoever breaks off in the middle gets no answer.
+    this.pass(asked, answer).catch(() => answer.destroy()),
+  )
   private readonly target: URL
 
   private constructor(target: string) {

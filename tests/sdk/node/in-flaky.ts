@@ -365,9 +365,9 @@ const CASES: Record<string, (place: Place) => Promise<void>> = {
     assert.equal((await drafts(cloud).doc(`u-${uid}`).get()).data.title, 'mine')
     await fails(drafts(cloud).doc(cancelled._id).get(), 'NOT_FOUND')
     // A change that may have been made longer ago than keys are known, is not made again.
-    const key = 'baas.u.writes'
     flaky.away()
     await drafts(cloud).doc(`u-${uid}`).update({ n: _.inc(1) })
+    const key = 'baas.u.writes'
     const old = JSON.parse(storage.get(key) as string).map((one: any) => ({ ...one, sent: 1 }))
     storage.set(key, JSON.stringify(old))
     flaky.away(null)

@@ -11,6 +11,7 @@ import type { Auth } from './auth.js'
 import { BaasError } from './errors.js'
 import { CallOptions, Http, pauseOf } from './http.js'
 import { random } from './ids.js'
+import { Platform } from './platform.js'
 
 export interface QueuedWrite {
   id: string
@@ -34,6 +35,8 @@ export interface OfflineOptions {
 
 interface Kept extends QueuedWrite {
   key: string
+  /** Among those of one moment. */
+  place: number
   /** When it was first sent. */
   sent?: number
 }
@@ -59,14 +62,17 @@ export class OfflineQueue {
   private running: Promise<void> | null = null
   private timer: any = null
   private tries = 0
+  private count = 0
+  private readonly kept: Store
 
   constructor(
     private readonly http: Http,
     private readonly auth: Auth,
-    private readonly key: string,
+    key: string,
     private readonly options: OfflineOptions,
   ) {
     const { platform } = http
+    this.kept = new Store(platform.storage, key)
     if (platform.onResume) platform.onResume(() => void this.flush())
     auth.onToken(() => void this.flush())
     if (this.mine().length > 0) this.later(0)
@@ -105,7 +111,7 @@ export class OfflineQueue {
     if (signal && signal.aborted) return Promise.reject(new BaasError('ABORTED', 'The call was aborted.'))
     const write: Kept = {
       ...{ id: random(12), uid: user.uid, collection, verb, body },
-      ...{ at: Date.now(), key: random(24) },
+      ...{ at: Date.now(), place: this.count++, key: random(24) },
     }
     try {
       this.add(write)
@@ -138,7 +144,7 @@ export class OfflineQueue {
       this.refuse(write, new BaasError('UNKNOWN_OUTCOME', 'It was sent too long ago to be sent again.'))
       return true
     }
-    if (write.sent === undefined) this.put({ ...write, sent: Date.now() })
+    if (write.sent === undefined) this.mark(write)
     try {
       const { collection, verb, body, key } = write
       const answer = await this.http.post(pathOf(collection, verb), body, 'key', { key })
@@ -150,6 +156,15 @@ export class OfflineQueue {
       this.refuse(write, error)
     }
     return true
+  }
+
+  /** That it may have been carried out, from now on. A device that is full does without. */
+  private mark(write: Kept): void {
+    try {
+      this.kept.put({ ...write, sent: Date.now() })
+    } catch {
+      // It is kept as it was.
+    }
   }
 
   private refuse(write: Kept, error: BaasError): void {
@@ -183,27 +198,17 @@ export class OfflineQueue {
 
   /** Only what has not been sent can be taken back for sure. */
   private abort(id: string): void {
-    const write = this.all().filter((one) => one.id === id)[0]
+    const write = this.kept.all().filter((one) => one.id === id)[0]
     if (write === undefined || write.sent !== undefined) return
     this.take(id)
     this.settle(id, (one) => one.reject(new BaasError('ABORTED', 'The call was aborted.')))
   }
 
   // -- what is kept ----------------------------------------------------------------------------
-  // Read anew each time: another tab may have added or sent something.
-
-  private all(): Kept[] {
-    try {
-      const found = JSON.parse(this.http.platform.storage.get(this.key) || '[]')
-      return Array.isArray(found) ? found : []
-    } catch {
-      return []
-    }
-  }
 
   private mine(): Kept[] {
     const user = this.auth.currentUser
-    return user === null ? [] : this.all().filter((write) => write.uid === user.uid)
+    return user === null ? [] : this.kept.all().filter((write) => write.uid === user.uid)
   }
 
   private next(): Kept | undefined {
@@ -211,35 +216,72 @@ export class OfflineQueue {
   }
 
   private add(write: Kept): void {
-    const all = [...this.all(), write]
-    const full = all.length > (this.options.limit || LIMIT) || JSON.stringify(all).length > CHARACTERS
-    if (full) throw new BaasError('LIMIT_EXCEEDED', 'Too many writes wait for the network.')
+    const all = this.kept.all()
+    const size = JSON.stringify(all).length + JSON.stringify(write).length
+    if (all.length >= (this.options.limit || LIMIT) || size > CHARACTERS) {
+      throw new BaasError('LIMIT_EXCEEDED', 'Too many writes wait for the network.')
+    }
     try {
-      this.store(all)
+      this.kept.put(write)
     } catch {
       throw new BaasError('LIMIT_EXCEEDED', 'This device can keep no more writes.')
     }
-  }
-
-  private put(write: Kept): void {
-    this.store(this.all().map((one) => (one.id === write.id ? write : one)))
+    this.changed()
   }
 
   private take(id: string): boolean {
+    const there = this.kept.drop(id)
+    if (there) this.changed()
+    return there
+  }
+
+  private changed(): void {
+    if (this.options.onChange) this.options.onChange(this.mine().length)
+  }
+}
+
+/** Read anew each time: another tab may have added or sent something. Where tabs are, each write has
+ * a key of its own, since two that change one text would lose what the other wrote. */
+class Store {
+  constructor(
+    private readonly storage: Platform['storage'],
+    private readonly key: string,
+  ) {}
+
+  all(): Kept[] {
+    const { storage } = this
+    if (storage.keys === undefined) return this.read(this.key) || []
+    const own = storage.keys().filter((key) => key.indexOf(`${this.key}.`) === 0)
+    const found = own.map((key) => this.read(key)).filter((write) => write !== null)
+    return found.sort((one, other) => one.at - other.at || one.place - other.place)
+  }
+
+  put(write: Kept): void {
+    const { storage } = this
+    if (storage.keys !== undefined) return storage.set(`${this.key}.${write.id}`, JSON.stringify(write))
+    const others = this.all().filter((one) => one.id !== write.id)
+    const all = [...others, write].sort((one, other) => one.at - other.at || one.place - other.place)
+    storage.set(this.key, JSON.stringify(all))
+  }
+
+  /** Whether it was there. */
+  drop(id: string): boolean {
+    const { storage } = this
     const all = this.all()
     const left = all.filter((one) => one.id !== id)
     if (left.length === all.length) return false
-    this.store(left)
+    if (storage.keys !== undefined) storage.remove(`${this.key}.${id}`)
+    else if (left.length === 0) storage.remove(this.key)
+    else storage.set(this.key, JSON.stringify(left))
     return true
   }
 
-  private store(all: Kept[]): void {
-    const { storage } = this.http.platform
-    const before = this.mine().length
-    if (all.length === 0) storage.remove(this.key)
-    else storage.set(this.key, JSON.stringify(all))
-    const now = this.mine().length
-    if (now !== before && this.options.onChange) this.options.onChange(now)
+  private read(key: string): any {
+    try {
+      return JSON.parse(this.storage.get(key) || 'null')
+    } catch {
+      return null
+    }
   }
 }
 
@@ -247,7 +289,7 @@ function pathOf(collection: string, verb: string): string {
   return `/v1/database/${collection}/${verb}`
 }
 
-function publicly({ key: _key, sent: _sent, ...write }: Kept): QueuedWrite {
+function publicly({ key: _key, sent: _sent, place: _place, ...write }: Kept): QueuedWrite {
   return write
 }
 

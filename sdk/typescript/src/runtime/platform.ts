@@ -90,6 +90,8 @@ export interface Platform {
     get(key: string): string | null
     set(key: string, value: string): void
     remove(key: string): void
+    /** Where several may write at once (tabs): all keys, so that each text has its own. */
+    keys?(): string[]
     /** Calls back where somebody else (another tab) has changed a key. */
     onChange?(call: (key: string | null) => void): void
   }

@@ -162,6 +162,7 @@ function storage(): Platform['storage'] {
       get: (key) => kept.getItem(key),
       set: (key, value) => kept.setItem(key, value),
       remove: (key) => kept.removeItem(key),
+      keys: () => Object.keys(kept),
       onChange: (call) => window.addEventListener('storage', (event) => call(event.key)),
     }
   } catch {
