@@ -67,6 +67,16 @@ const CASES: Record<string, Case> = {
     same((await asked).uid, uid)
   },
 
+  /** Some clients of Alipay tell no more of a failure. */
+  async 'a status alone says what is wrong'(_tools, open) {
+    const cloud = open()
+    const posts = cloud.database().collection('posts')
+    await fails(posts.doc('absent').get(), 'NOT_FOUND')
+    await fails(posts.add({ title: 'x', text: 'x' }), 'PERMISSION_DENIED')
+    await cloud.auth().signInAnonymously()
+    await fails(cloud.downloadFile({ fileID: 'avatars/nobody/none.png' }), 'NOT_FOUND')
+  },
+
   async 'uploads tell how far they are, and stop'({ file, flaky }, open) {
     const cloud = open()
     const { uid } = await cloud.auth().signInAnonymously()
