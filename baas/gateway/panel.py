@@ -80,7 +80,8 @@ class PanelFiles:
     def _load(self, name: str) -> tuple[bytes, str]:
         from hashlib import blake2b
 
-        if self._root is None or len(name) > _MAX_PATH or not is_clean(name):
+        known = len(name) <= _MAX_PATH and is_clean(name) and not name.endswith("/")
+        if self._root is None or not known:
             raise not_found("There is no such file.")
         try:
             body = (self._root / name[1:]).read_bytes()

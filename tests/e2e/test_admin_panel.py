@@ -147,6 +147,13 @@ def test_the_printed_link_makes_the_first_account(browser: Browser, tmp_path: Pa
         browser.run(visit, locale="en-GB")
 
 
+def test_of_several_workers_each_knows_the_link(tmp_path: Path) -> None:
+    with running(copy_board(tmp_path / "app"), "--workers", "2") as gateway:
+        code = set_up_link(gateway).rpartition("/")[2]
+        body = {"code": code, "name": "ann", "password": PASSWORD}
+        assert gateway.post("/v1/admin/auth/set-up", body).status_code == 200
+
+
 def test_an_ended_session_leads_to_sign_in(browser: Browser, panel: Panel) -> None:
     async def visit(page: Page) -> None:
         ended = {**panel.session, "token": "bak_0000_" + "A" * 43}
