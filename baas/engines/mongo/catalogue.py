@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 from baas.engines.mongo.driver import Driver, Row, Session
 from baas.engines.mongo.names import COLLECTIONS
-from baas.engines.mongo.values import server_path
+from baas.engines.mongo.values import DERIVED, server_path, unique_key
 from baas.errors import invalid
 from baas.ids import COLLECTION_PATTERN
 from baas.query.ast import Sort
+from baas.query.evaluate import texts_of
+from baas.query.text import tokens
 from baas.schema.model import CollectionSpec, IndexKey, IndexSpec
-from baas.schema.values import Path
+from baas.schema.values import Document, Path
 
 #: More places with arrays than this, and every sort of the collection is done by the reader.
 _MOST_PATHS: Final = 500
@@ -28,7 +30,7 @@ _MOST_PATHS: Final = 500
 class IndexInfo(msgspec.Struct, frozen=True):
     """`physical`: its name on the server, a digest, so that any change makes another index.
     `single`: it is built on its first key alone, for documents have arrays on several. `ready`:
-    every document has its key; until then a unique one is kept by writers, and not promised."""
+    every row has what is derived for it; until then writers keep it, and readers do without."""
 
     physical: str
     spec: IndexSpec
@@ -39,10 +41,26 @@ class IndexInfo(msgspec.Struct, frozen=True):
     def paths(self) -> tuple[Path, ...]:
         return tuple(key.path for key in self.spec.keys)
 
+    @property
+    def is_derived(self) -> bool:
+        """Whether it is over what rows hold for it, and not over the document's fields."""
+        return self.spec.unique or self.spec.kind == "text"
+
+    @property
+    def field(self) -> str:
+        """Where a row has that."""
+        return f"{DERIVED}.{self.physical}"
+
+    def derive(self, document: Document) -> Any:
+        """What a row has for this document; None for nothing."""
+        if self.spec.kind == "text":
+            return sorted(tokens(texts_of(document, self.paths))) or None
+        return unique_key(document, self.paths)
+
     def keys(self) -> list[tuple[str, int]]:
         """As the server takes them; completed by `_id`, so that pages can follow the index."""
-        if self.spec.unique:
-            return [(f"u.{self.physical}", 1)]
+        if self.is_derived:
+            return [(self.field, 1)]
         keys = self.spec.keys[:1] if self.single else self.spec.keys
         found = {server_path(key.path): -1 if key.descending else 1 for key in keys}
         return list({**found, **({} if "_id" in found else {"_id": 1})}.items())
@@ -54,8 +72,21 @@ class CollectionInfo(msgspec.Struct, frozen=True):
     indexes: tuple[IndexInfo, ...] = ()
 
     @property
+    def derived(self) -> tuple[IndexInfo, ...]:
+        return tuple(index for index in self.indexes if index.is_derived)
+
+    @property
     def unique(self) -> tuple[IndexInfo, ...]:
         return tuple(index for index in self.indexes if index.spec.unique)
+
+    @property
+    def words(self) -> dict[tuple[Path, ...], str]:
+        """Where rows have the words of these fields, by the fields together."""
+        return {
+            index.paths: index.field
+            for index in self.indexes
+            if index.spec.kind == "text" and index.ready
+        }
 
     def is_plain(self, path: Path) -> bool:
         """Whether no document has an array on the path, its end included."""
@@ -138,7 +169,8 @@ def check_name(name: str, catalogue: Catalogue) -> None:
 
 def wanted_indexes(spec: CollectionSpec) -> dict[str, IndexInfo]:
     """What the declaration asks for, by physical name."""
-    specs = [index for index in spec.indexes if index.kind == "plain"]
+    # Places have none here: what they ask is asked of every row.
+    specs = [index for index in spec.indexes if index.kind in ("plain", "text")]
     if spec.ttl and not any(index.keys[0].path == spec.ttl for index in specs):
         specs.append(IndexSpec(name="ttl", keys=(IndexKey(spec.ttl),)))
     found = [IndexInfo(_physical(spec.name, index), index) for index in specs]

@@ -9,16 +9,21 @@ not. docs/decisions/mongo.md has the list.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from baas.engines.mongo.conditions import true_of
 from baas.engines.mongo.driver import Row
 from baas.engines.mongo.natives import ALL, INEXACT, NOTHING, Native, all_of, any_of, negation
 from baas.engines.mongo.values import BSON, server_path, to_bson
 from baas.query import ast
-from baas.schema.values import Kind, Value, kind_of
+from baas.query.text import wanted_tokens
+from baas.schema.values import Kind, Path, Value, kind_of
 
+#: Where rows have the words of which fields together.
+Words: TypeAlias = Mapping[tuple[Path, ...], str]
+#: Behind every text that begins alike.
+_LAST: Final = "\U0010ffff"
 _OPERATORS: Final = {"gt": "$gt", "gte": "$gte", "lt": "$lt", "lte": "$lte"}
 _SCALARS: Final = frozenset({Kind.NUMBER, Kind.STRING, Kind.BOOLEAN, Kind.DATE})
 #: A longer `$and` or `$or` is left to the evaluator: the server bounds the size of a query.
@@ -27,9 +32,9 @@ _MOST_ITEMS: Final = 2000
 _DEEPEST: Final = 60
 
 
-def compile_filter(filter: ast.Filter) -> Native:
-    """For rows of a collection."""
-    native = _Compiler(BSON).filter(filter)
+def compile_filter(filter: ast.Filter, words: Words | None = None) -> Native:
+    """For rows of a collection; `words` is where they have the words of which fields."""
+    native = _Compiler(BSON, words or {}).filter(filter)
     return INEXACT if _depth(native.filter) > _DEEPEST else native
 
 
@@ -45,6 +50,7 @@ class _Compiler(NamedTuple):
     """`root` is where documents lie in what is asked: `d` in a row, nothing in an element."""
 
     root: str
+    words: Words
 
     def filter(self, node: ast.Filter) -> Native:
         return _NODES[type(node)](self, node)
@@ -71,6 +77,37 @@ def _not(to: _Compiler, node: ast.Not) -> Native:
 
 def _where(to: _Compiler, node: ast.Where) -> Native:
     return true_of(node.expr)
+
+
+def _text_search(to: _Compiler, node: ast.TextSearch) -> Native:
+    """By the words that rows are filed under. Not exact: a phrase is several, and a document may be
+    filed under more words than are searched."""
+    field = to.words.get(node.paths)
+    if field is None:
+        return INEXACT
+    parts = [_needle(field, needle) for needle in node.every]
+    if node.some:
+        parts.append(any_of([_needle(field, needle) for needle in node.some]))
+    return all_of(parts) if parts else NOTHING
+
+
+def _needle(field: str, needle: str) -> Native:
+    parts = []
+    for token, begins in wanted_tokens(needle):
+        test: Row = {"$eq": token}
+        if begins:
+            test = {"$elemMatch": {"$gte": token, "$lt": token + _LAST}}
+        parts.append(Native({field: test}, False))
+    return all_of(parts)
+
+
+def uses_words(filter: ast.Filter) -> bool:
+    """Whether what the server is asked rests on the words that rows are filed under."""
+    if isinstance(filter, (ast.And, ast.Or)):
+        return any(uses_words(item) for item in filter.items)
+    if isinstance(filter, ast.Not):
+        return uses_words(filter.item)
+    return isinstance(filter, ast.TextSearch)
 
 
 def _field(to: _Compiler, node: ast.Field) -> Native:
@@ -157,7 +194,7 @@ def _regex(to: _Compiler, node: ast.Field) -> Native:
 def _elem_match(to: _Compiler, node: ast.Field) -> Native:
     # Not exact: the server also asks elements that are arrays, as documents of positions.
     test: Any = node.test
-    inner = _Compiler("").filter(test.filter)
+    inner = _Compiler("", {}).filter(test.filter)
     if inner.filter == ALL.filter:
         return _on(to, node, {"$type": "array"}, exact=False)
     return _on(to, node, {"$elemMatch": inner.filter}, exact=False)
@@ -205,5 +242,5 @@ _NODES: Final[dict[type, Callable[[_Compiler, Any], Native]]] = {
     ast.Not: _not,
     ast.Field: _field,
     ast.Where: _where,
-    ast.TextSearch: lambda to, node: INEXACT,
+    ast.TextSearch: _text_search,
 }

@@ -1,8 +1,8 @@
 """Indexes made to fit what rule files declare, while everybody goes on writing.
 
-A unique index is a key in the row (`values.unique_key`) under a sparse unique index of the server.
-Writers keep the key from the moment the catalogue names the index; then the documents that were
-there before are gone through, some at a time, each time in a turn.
+A unique index is a key in the row (`values.unique_key`) under a sparse unique index of the server,
+a text index a list of words. Writers keep both from the moment the catalogue names the index; then
+the documents that were there before are gone through, some at a time, each time in a turn.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from baas.engines.mongo.catalogue import Catalogue, CollectionInfo, IndexInfo, w
 from baas.engines.mongo.driver import Driver, Fault, PyMongoError, Row, UpdateOne, fault_of
 from baas.engines.mongo.steps import Steps
 from baas.engines.mongo.turns import Turn
-from baas.engines.mongo.values import ID, JSON, unique_key
+from baas.engines.mongo.values import DERIVED, ID, JSON
 from baas.engines.mongo.writer import Writer
 from baas.errors import ConfigurationError
 from baas.schema.model import CollectionSpec
@@ -39,12 +39,12 @@ class Indexes:
         begun: list[tuple[str, IndexInfo]] = []
         try:
             for name, indexes in wanted.items():
-                for index in _missing_unique(catalogue.get(name), indexes):
+                for index in _missing_derived(catalogue.get(name), indexes):
                     begun.append((name, index))
-                    await self._add_unique(name, index)
+                    await self._add_derived(name, index)
         except BaseException:
             for name, index in begun:
-                await self._remove_unique(name, index, name in catalogue.collections)
+                await self._remove_derived(name, index, name in catalogue.collections)
             raise
         for name, indexes in wanted.items():
             await self._fit_plain(name, indexes)
@@ -59,9 +59,9 @@ class Indexes:
         await self._writer.exclusive(look)
         return seen[-1]
 
-    # -- unique ------------------------------------------------------------------------------------
+    # -- derived -----------------------------------------------------------------------------------
 
-    async def _add_unique(self, name: str, index: IndexInfo) -> None:
+    async def _add_derived(self, name: str, index: IndexInfo) -> None:
         async def announce(turn: Turn, steps: Steps) -> None:
             info = steps.catalogue.get(name) or CollectionInfo(name)
             if index.physical not in {one.physical for one in info.indexes}:
@@ -72,13 +72,11 @@ class Indexes:
         last: str | None = ""
         while last is not None:
             last = await self._fill(name, index, last)
-        await self._driver.create_index(
-            name, index.keys(), name=index.physical, unique=True, sparse=True
-        )
+        await self._build(name, index)
         await self._writer.exclusive(_replacing(name, index))
 
     async def _fill(self, name: str, index: IndexInfo, after: str) -> str | None:
-        """Gives some documents their key; the last id, or None where there are no more."""
+        """Gives some rows what is derived; the last id, or None where there are no more."""
         last: list[str | None] = []
 
         async def work(turn: Turn, steps: Steps) -> None:
@@ -87,10 +85,12 @@ class Indexes:
                 sort=[(ID, 1)], limit=_BATCH,
             )  # fmt: skip
             last.append(rows[-1][ID] if rows else None)
-            keys = {row[ID]: unique_key(decode(bytes(row[JSON])), index.paths) for row in rows}
-            await self._refuse_duplicates(turn, name, index, keys)
-            field = f"u.{index.physical}"
-            sets = [UpdateOne({ID: id}, {"$set": {field: key}}) for id, key in keys.items() if key]
+            keys = {row[ID]: index.derive(decode(bytes(row[JSON]))) for row in rows}
+            if index.spec.unique:
+                await self._refuse_duplicates(turn, name, index, keys)
+            sets = [
+                UpdateOne({ID: id}, {"$set": {index.field: key}}) for id, key in keys.items() if key
+            ]
             await turn.driver.bulk(name, sets, session=turn.session)
             steps.aside = bool(sets)
 
@@ -101,13 +101,12 @@ class Indexes:
         self, turn: Turn, name: str, index: IndexInfo, keys: Mapping[str, Any]
     ) -> None:
         wanted = [key for key in keys.values() if key is not None]
-        field = f"u.{index.physical}"
         found: list[Row] = []
         if wanted:
             found = await turn.driver.find(
-                name, {field: {"$in": wanted}}, {"u": 1}, session=turn.session
+                name, {index.field: {"$in": wanted}}, {DERIVED: 1}, session=turn.session
             )
-        others = {bytes(row["u"][index.physical]): row[ID] for row in found}
+        others = {bytes(row[DERIVED][index.physical]): row[ID] for row in found}
         taken: dict[bytes, str] = {}
         for id, key in keys.items():
             if key is not None and (
@@ -117,7 +116,7 @@ class Indexes:
                     f"{name}: the unique index {index.spec.name!r} meets documents that share a key"
                 )
 
-    async def _remove_unique(self, name: str, index: IndexInfo, existed: bool) -> None:
+    async def _remove_derived(self, name: str, index: IndexInfo, existed: bool) -> None:
         async def work(turn: Turn, steps: Steps) -> None:
             info = steps.catalogue.get(name)
             if info is None:
@@ -137,7 +136,7 @@ class Indexes:
 
         await self._writer.exclusive(work)
         await self._driver.drop_index(name, index.physical)
-        await self._driver.update_many(name, {}, {"$unset": {f"u.{index.physical}": ""}})
+        await self._driver.update_many(name, {}, {"$unset": {index.field: ""}})
 
     # -- the rest ----------------------------------------------------------------------------------
 
@@ -157,14 +156,14 @@ class Indexes:
         for physical in have - wanted.keys():
             await self._driver.drop_index(name, physical)
         for physical, index in known.items():
-            if index.spec.unique and physical not in wanted:
-                field = f"u.{physical}"
-                await self._driver.update_many(
-                    name, {field: {"$exists": True}}, {"$unset": {field: ""}}
-                )
+            if index.is_derived and physical not in wanted:
+                has = {index.field: {"$exists": True}}
+                await self._driver.update_many(name, has, {"$unset": {index.field: ""}})
 
     async def _build(self, name: str, index: IndexInfo) -> IndexInfo:
-        more: Row = {"unique": True, "sparse": True} if index.spec.unique else {}
+        more: Row = {"sparse": True} if index.is_derived else {}
+        if index.spec.unique:
+            more["unique"] = True
         try:
             await self._driver.create_index(name, index.keys(), name=index.physical, **more)
         except PyMongoError as error:
@@ -180,12 +179,12 @@ class Indexes:
         await self._driver.create_index(name, single.keys(), name=index.physical)
 
 
-def _missing_unique(info: CollectionInfo | None, wanted: dict[str, IndexInfo]) -> list[IndexInfo]:
+def _missing_derived(info: CollectionInfo | None, wanted: dict[str, IndexInfo]) -> list[IndexInfo]:
     have = {} if info is None else {index.physical: index for index in info.indexes}
     return [
         index
         for physical, index in wanted.items()
-        if index.spec.unique and (physical not in have or not have[physical].ready)
+        if index.is_derived and (physical not in have or not have[physical].ready)
     ]
 
 

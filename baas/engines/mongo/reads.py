@@ -103,7 +103,7 @@ class Reads:
     async def get(self, collection: str, id: str, filter: Filter = ALWAYS) -> bytes | None:
         if filter is ALWAYS or not is_name(collection):
             return await self.body(collection, id)
-        native = all_of([Native({ID: id}), compile_filter(filter)])
+        native = all_of([Native({ID: id}), self._compiled(collection, filter)])
         found = await self._matching(collection, filter, native, BY_ID, 1, 0, self.budget())
         return found[0] if found else None
 
@@ -112,7 +112,7 @@ class Reads:
             return []
         budget = self.budget()
         info = self._info(query.collection)
-        native = compile_filter(query.filter)
+        native = compile_filter(query.filter, info.words)
         if not info.sorts(query.sort):
             return await self._sorted_here(query, native, budget)
         accept = None
@@ -132,7 +132,7 @@ class Reads:
         )
 
     async def count(self, collection: str, filter: Filter = ALWAYS) -> int:
-        native = compile_filter(filter)
+        native = self._compiled(collection, filter)
         budget = self.budget()
         if native == NOTHING or not is_name(collection):
             return 0
@@ -151,8 +151,11 @@ class Reads:
 
     async def first(self, collection: str, filter: Filter, limit: int) -> list[bytes]:
         """The first so many matches in the order of `_id`."""
-        native = compile_filter(filter)
+        native = self._compiled(collection, filter)
         return await self._matching(collection, filter, native, BY_ID, limit, 0, self.budget())
+
+    def _compiled(self, collection: str, filter: Filter) -> Native:
+        return compile_filter(filter, self._info(collection).words)
 
     def _info(self, collection: str) -> CollectionInfo:
         return self._catalogue().get(collection) or CollectionInfo(collection)

@@ -357,7 +357,7 @@ class Steps:
         for index in info.indexes:
             if index.spec.unique:
                 await self._check_unique(info, index, document)
-            elif not index.single and _has_parallel_arrays(document, index):
+            elif not (index.single or index.is_derived) and _has_parallel_arrays(document, index):
                 raise ParallelArrays(collection, index)
 
     def _note(self, info: CollectionInfo) -> None:
@@ -438,11 +438,11 @@ class Steps:
 
     def _row(self, info: CollectionInfo, id: str, body: bytes) -> Row:
         document = self._documents.get((info.name, id)) or decode(body)
-        unique: Row = {}
-        for index in info.unique:
-            if (key := unique_key(document, index.paths)) is not None:
-                unique[index.physical] = key
-        return row_of(id, document, body, unique)
+        derived: Row = {}
+        for index in info.derived:
+            if (value := index.derive(document)) is not None:
+                derived[index.physical] = value
+        return row_of(id, document, body, derived)
 
     def put_info(self, info: CollectionInfo) -> None:
         """A change of the catalogue by the engine itself."""

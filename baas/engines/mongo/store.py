@@ -10,6 +10,7 @@ from typing import Any, Final
 from baas.clock import Clock, SystemClock
 from baas.engines.mongo import snapshots
 from baas.engines.mongo.catalogue import Catalogue, is_name, load
+from baas.engines.mongo.compile import uses_words
 from baas.engines.mongo.driver import unavailable
 from baas.engines.mongo.explain import explain
 from baas.engines.mongo.faults import telling
@@ -140,13 +141,15 @@ class MongoStore:
             while True:
                 known = self._writer.catalogue
                 bodies = await self._reads.find(query)
-                if query.sort == BY_ID or await self._is_current(known):
+                alone = query.sort == BY_ID and not uses_words(query.filter)
+                if alone or await self._is_current(known):
                     return bodies
 
     async def _is_current(self, known: Catalogue) -> bool:
         """Whether this is still what the collections are like; else it is read anew.
 
-        A sort rests on where there are no arrays, and another gateway may have written the first.
+        A sort rests on where there are no arrays, and another gateway may have written the first; a
+        search for words on an index that may be gone.
         """
         row = await self._turn_row.ask()
         if row["catalogue"] == known.version:
@@ -161,7 +164,11 @@ class MongoStore:
                 counted: Any = await reader.count(collection, filter)  # type: ignore[misc]
                 return int(counted)
         async with telling("a read"):
-            return await self._reads.count(collection, filter)
+            while True:
+                known = self._writer.catalogue
+                total = await self._reads.count(collection, filter)
+                if not uses_words(filter) or await self._is_current(known):
+                    return total
 
     def snapshot(self) -> AbstractAsyncContextManager[Snapshot]:
         return snapshots.snapshot(self._driver, self.settings, self._writer.catalogue, self.feed)

@@ -1,8 +1,8 @@
 """A document as a row of the server: its canonical JSON beside the same thing as BSON.
 
 `j` is the truth: the bytes that a reader is sent. `d` is what the server's own matcher and indexes
-look at. `u` holds the keys of unique indexes. So a client's field can never meet one of the
-engine's, and no read has to turn BSON into JSON.
+look at. `u` holds what indexes are over that is in no field: keys of unique ones, words. So a
+client's field can never meet one of the engine's, and no read has to turn BSON into JSON.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from baas.schema.values import (
 
 JSON: Final = "j"
 BSON: Final = "d"
-UNIQUE: Final = "u"
+DERIVED: Final = "u"
 ID: Final = "_id"
 _INT64: Final = 2**63 - 1
 #: The server's limit is 16 MiB for a row. One of the feed holds a document before and after; one of
@@ -40,10 +40,10 @@ _SURE_BYTES: Final = 2 * 1024**2
 _KEY_BYTES: Final = 16
 
 
-def row_of(id: str, document: Document, body: bytes, unique: Row) -> Row:
+def row_of(id: str, document: Document, body: bytes, derived: Row) -> Row:
     row: Row = {ID: id, JSON: Binary(body), BSON: to_bson(document)}
-    if unique:
-        row[UNIQUE] = unique
+    if derived:
+        row[DERIVED] = derived
     return row
 
 
