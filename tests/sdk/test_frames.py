@@ -20,7 +20,7 @@ from tests.support.node import FOLDER, bundle, node
 #: them (steps as in scenario.json).
 PLAYS: Final[dict[str, tuple[int, list[dict[str, Any]]]]] = {
     "watch": (
-        99,
+        12,
         [
             {
                 "do": "watch",

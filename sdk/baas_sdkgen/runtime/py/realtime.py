@@ -217,6 +217,8 @@ class Realtime:
             self._beat(ready["pingSeconds"]),
             self._until_idle(),
         )
+        while not outgoing.empty():
+            await socket.send(outgoing.get_nowait())
 
     async def _read(self, socket: ClientConnection) -> None:
         while True:
