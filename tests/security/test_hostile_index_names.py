@@ -76,3 +76,25 @@ async def test_fields_that_differ_by_case_alone_are_two(bench: Bench) -> None:
 def test_collections_that_differ_by_case_alone_are_refused() -> None:
     with pytest.raises(ConfigurationError):
         book_of({"posts": OTHERS, "Posts": OTHERS})
+
+
+@pytest.mark.parametrize("name", HOSTILE, ids=ascii)
+def test_text_and_geo_indexes_are_of_that_field_too(name: str) -> None:
+    here, there = ({"type": "Point", "coordinates": [n, 0]} for n in (1, 50))
+    near = {name: {"$near": {"$geometry": here, "$maxDistance": 1000}}}
+    tea = {"$text": {"$search": "tea"}}
+
+    async def test(bench: Bench) -> None:
+        await bench.insert("others", {"_id": "o", name: "tea"})
+        await bench.insert("posts", {"_id": "a", name: "tea"}, {"_id": "b", name: [here, "tea"]})
+        await bench.insert("posts", {"_id": "c", name: there, "other": "tea"})
+        assert await bench.ids(ANN, "posts", filter=tea) == ["a", "b"]
+        assert await bench.ids(ANN, "posts", filter=near) == ["b"]
+        await bench.do(ANN, "replace", "posts", id="c", document={name: [here, "Tea"]})
+        await bench.do(ANN, "delete", "posts", id="b")
+        assert await bench.ids(ANN, "posts", filter=tea) == ["a", "c"]
+        assert await bench.ids(ANN, "posts", filter=near) == ["c"]
+        assert await bench.ids(ANN, "others") == ["o"]
+
+    indexes = json.dumps([{"text": [name]}, {"geo": name}], ensure_ascii=False)
+    play(test, {"posts": f"{OTHERS}indexes: {indexes}\n", "others": OTHERS})
