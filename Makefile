@@ -44,6 +44,12 @@ clean: ## Remove .venv and every cache; data/ stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
+# Longer than the tests run it: writers, subscribers and trouble at random (tests/support/checker).
+.PHONY: check-push
+check-push: SECONDS ?= 60
+check-push: $(VENV)/.test
+	$(BIN)/python scripts/check_push.py --seconds $(SECONDS) $(ARGS)
+
 .PHONY: lint
 lint:
 	$(BIN)/ruff check .

@@ -1,4 +1,4 @@
-"""The checker of push, for a short while; `python -m scripts.check_push` runs it for longer."""
+"""The checker of push, for a short while; `make check-push SECONDS=600` runs it for longer."""
 
 from __future__ import annotations
 
