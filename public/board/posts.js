@@ -110,7 +110,7 @@ function createCard({ _id, _openid }) {
   const text = h('p.text')
   const pictures = h('div.pictures')
   const count = h('span')
-  const heart = h('button.plain.like', { title: say('Like'), ariaLabel: say('Like') }, icon('heart'), count)
+  const heart = h('button.plain.like', { title: say('Like') }, icon('heart'), h('span.unseen', say('Like')), count)
   const said = h('span')
   const open = h('button.plain', { title: say('Comments'), ariaExpanded: 'false' }, icon('talk'), say('Comments'), said)
   const remove = _openid === me()?.uid && h('button.plain', { title: say('Delete'), ariaLabel: say('Delete') }, icon('bin'))
@@ -165,16 +165,17 @@ function createCard({ _id, _openid }) {
       this.age()
       when.title = post._createTime.toLocaleString()
       count.textContent = post.likes || ''
-      if (pictures.childElementCount === 0) pictures.append(...(post.pictures || []).map(picture))
+      if (pictures.childElementCount === 0) pictures.append(...(post.pictures || []).map((fileID, place) => picture(fileID, place + 1)))
       this.like(liked.has(_id))
     },
   }
 }
 
 /** The gateway makes the small ones. */
-function picture(fileID) {
+function picture(fileID, number) {
   const files = cloud.storage()
-  const img = h('img', { src: files.url(fileID, { w: 720, h: 540, fit: 'cover' }), loading: 'lazy', alt: '' })
+  const alt = `${say('Picture')} ${number}`
+  const img = h('img', { src: files.url(fileID, { w: 720, h: 540, fit: 'cover' }), loading: 'lazy', alt })
   return h('a', { href: files.url(fileID), target: '_blank', rel: 'noopener' }, img)
 }
 

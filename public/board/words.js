@@ -33,6 +33,7 @@ const CHINESE = {
   'I have an account': '我已有账号',
   'I am new here': '我是新来的',
   'Like': '点赞',
+  'Picture': '图片',
   'Comments': '评论',
   'Delete': '删除',
   'Delete this post?': '删除这个帖子？',

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import struct
 import subprocess
 import sys
 import zlib
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -17,9 +15,10 @@ from playwright.async_api import expect
 from tests.support.board import serving_board
 from tests.support.browser import Browser, Page
 from tests.support.gateway import ROOT, Gateway
+from tests.support.panel import axe_is_content
 
-#: Where pictures of the page are kept for people to look at, if anywhere.
-SHOTS: Final = os.environ.get("BAAS_TEST_SHOTS")
+#: Pictures for people to look at; CI keeps them.
+PICTURES: Final = ROOT / "tmp" / "board-screenshots"
 PHONE: Final = {"width": 390, "height": 844}
 DESK: Final = {"width": 1180, "height": 860}
 MARKUP: Final = "<img src=x onerror=window.hit=1><script>window.hit=1</script>"
@@ -50,9 +49,7 @@ def picture(red: int, green: int, blue: int, side: int = 320) -> bytes:
 
 
 async def shot(page: Page, name: str) -> None:
-    if SHOTS:
-        await page.wait_for_timeout(400)  # what moves has come to rest
-        await page.screenshot(path=Path(SHOTS) / f"{name}.png")
+    await page.screenshot(path=PICTURES / f"{name}.png", animations="disabled")
 
 
 async def opened(page: Page, board: Gateway) -> Page:
@@ -155,9 +152,11 @@ def test_it_fits_every_screen(
         assert width <= size["width"]
         assert ("新鲜事" in await page.content()) == (locale == "zh-CN")
         await shot(page, f"{scheme}-{size['width']}-{locale}")
+        await axe_is_content(page)
         await page.click("#account")
         await page.locator("dialog[open]").wait_for()
         await shot(page, f"{scheme}-{size['width']}-{locale}-dialog")
+        await axe_is_content(page)
         assert asked == []
 
     browser.run(visit, viewport=size, color_scheme=scheme, locale=locale)
