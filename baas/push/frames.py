@@ -12,8 +12,9 @@ import msgspec
 
 from baas.errors import Problem
 
+MAX_NAME: Final = 64
 #: Names that clients give: watches, channels they joined, references of what they publish.
-Name: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+Name: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME)]
 Cursor: TypeAlias = Annotated[str, msgspec.Meta(max_length=2048)]
 
 
@@ -130,7 +131,8 @@ class Named(msgspec.Struct, frozen=True):
         """As in `error`: a message that is none ends no channel."""
         if self.type not in ("publish", "ack"):
             return msgspec.UNSET
-        return self.ack if isinstance(self.ack, str) and self.type == "publish" else None
+        known = isinstance(self.ack, str) and len(self.ack) <= MAX_NAME and self.type == "publish"
+        return self.ack if known else None
 
 
 _named: Final = msgspec.json.Decoder(Named)

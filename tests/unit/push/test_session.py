@@ -293,6 +293,23 @@ async def test_silence_ends_with_4408_and_any_frame_breaks_it() -> None:
     assert len(bench.sessions) == 0
 
 
+@in_loop
+async def test_a_faulty_message_is_answered_by_its_ack_and_ends_nothing() -> None:
+    bench = Bench()
+    client = await bench.client()
+    await client.say(type="join", id="c", channel="room")
+    faulty = {"type": "publish", "id": "c", "event": 5}
+    for ack, ref in (("r1", "r1"), (5, None), ("x" * 65, None)):
+        (error,) = await client.say(**faulty, ack=ack)
+        assert (error["id"], error["ref"]) == ("c", ref)
+    (error,) = await client.say(**faulty)
+    assert error["ref"] is None
+    (error,) = await client.say(type="watch", id="w")  # not there: without ref
+    assert "ref" not in error
+    await client.say(type="publish", id="c", event="e", data=1)
+    assert bench.service.opened[0].published == [1]
+
+
 # -- what may wait ---------------------------------------------------------------------------------
 
 
