@@ -1,7 +1,7 @@
 """A mounted Starlette app: what a text will look like, by POST or live over a WebSocket.
 
-It knows nothing of baas. FastAPI, Flask and Django apps, whatever speaks ASGI or WSGI, are mounted in
-the same way.
+It knows nothing of baas. FastAPI, Flask and Django apps, whatever speaks ASGI or WSGI, are mounted
+in the same way.
 """
 
 from functools import cache

@@ -39,6 +39,11 @@ async def fragile(ctx, event):
     if event.get("what") == "break":
         raise ValueError(event.get("words", "broken"))
     return {"got": event}
+
+@fn.event(retries="none")
+async def doomed(ctx, event):
+    if not event.get("forgiven"):
+        raise ValueError("never")
 """
 PAGES: Final = {
     "home": "/",
@@ -463,6 +468,8 @@ def test_a_function_is_called_its_failure_kept_and_replayed(browser: Browser, pa
         await expect(page.get_by_text("FUNCTION_FAILED")).to_be_visible()
         await page.get_by_role("tab", name="Failures").click()
         await page.get_by_role("button", name="ValueError broken").first.click()
+        await expect(page.get_by_text("Where it failed")).to_be_visible()
+        await expect(page.get_by_text(re.compile(r"^fragile.py:8"))).to_be_visible()
         await expect(page.get_by_role("dialog")).to_contain_text("raise ValueError")
         await picture(page, "function-failure")
         await page.get_by_role("dialog").get_by_role("button", name="Replay").click()
@@ -472,7 +479,29 @@ def test_a_function_is_called_its_failure_kept_and_replayed(browser: Browser, pa
         await page.get_by_label("Words in logs").fill("asked")
         await page.get_by_role("button", name="Search").click()
         await expect(page.locator(".hit").first).to_contain_text("asked")
+        await page.get_by_role("button", name="Live").click()
+        await page.wait_for_load_state("networkidle")
+        await asyncio.to_thread(panel.call, "/v1/functions/fragile", {"what": "followed"})
+        await expect(page.get_by_text("followed")).to_be_visible()
 
+    browser.run(visit, locale="en-GB")
+
+
+def test_a_dead_letter_is_seen_and_tried_again(browser: Browser, panel: Panel) -> None:
+    async def visit(page: Page) -> None:
+        await panel.open(page, "/functions?tab=queues")
+        row = page.get_by_role("row").filter(has_text="doomed").last
+        for _ in range(100):
+            await page.get_by_role("button", name="Refresh").click()
+            if await row.get_by_role("button", name="Redrive").count():
+                break
+        await picture(page, "dead-letter")
+        await expect(row).to_contain_text("FUNCTION_FAILED")
+        await row.get_by_role("button", name="Redrive").click()
+        await expect(page.get_by_text("Done").first).to_be_visible()
+
+    answer = panel.gateway.post("/v1/functions/doomed?mode=async", {}, token=panel.token)
+    assert answer.status_code == 202, answer.text
     browser.run(visit, locale="en-GB")
 
 

@@ -17,7 +17,7 @@ from tests.support.browser import Browser, Page
 from tests.support.gateway import ROOT, Gateway
 from tests.support.panel import axe_is_content
 
-#: Pictures for people to look at; CI keeps them.
+#: Pictures for people to look at; not in the repository.
 PICTURES: Final = ROOT / "tmp" / "board-screenshots"
 PHONE: Final = {"width": 390, "height": 844}
 DESK: Final = {"width": 1180, "height": 860}

@@ -20,13 +20,14 @@ from typing import Any, Final
 
 import pytest
 
-from baas.engines.mongo.catalogue import Catalogue, CollectionInfo
+from baas.engines.mongo.catalogue import Catalogue, CollectionInfo, IndexInfo
 from baas.engines.mongo.compile import compile_filter
 from baas.engines.mongo.driver import Driver, PyMongoError
 from baas.engines.mongo.reads import Reads
 from baas.engines.mongo.values import array_paths, row_of
 from baas.ports.documents import Find
 from baas.query.ast import BY_ID, Filter, Sort
+from baas.schema.model import IndexSpec
 from baas.schema.values import Document, decode, encode
 from baas.settings import DatabaseSettings
 from scripts import mongoserver
@@ -146,16 +147,22 @@ class Rows:
         catalogue = lambda: Catalogue(0, {"c": self.info})  # noqa: E731 - one expression
         self.reads = Reads(self.driver, DatabaseSettings(), catalogue)
 
-    def fill(self, documents: Iterable[Document]) -> None:
+    def fill(self, documents: Iterable[Document], *indexes: IndexSpec) -> None:
+        """`indexes` of places and words, by which the rows are filed."""
         rows = list(documents)
         arrays = [path for row in rows for path in array_paths(row)]
-        self.info = CollectionInfo("c").with_arrays(arrays)
+        infos = [IndexInfo(f"i{number}", spec) for number, spec in enumerate(indexes)]
+        self.info = CollectionInfo("c").with_arrays(arrays).with_indexes(infos)
         self.run(self._fill(rows))
 
     async def _fill(self, documents: list[Document]) -> None:
         await self.driver.delete("c", {})
-        rows = [row_of(one["_id"], one, encode(one), {}) for one in documents]
+        rows = [row_of(one["_id"], one, encode(one), self._filed(one)) for one in documents]
         await self.driver.insert("c", rows)
+
+    def _filed(self, document: Document) -> dict[str, Any]:
+        found = {index.physical: index.derive(document) for index in self.info.indexes}
+        return {name: value for name, value in found.items() if value is not None}
 
     def find(self, filter: Filter, sort: Sort = BY_ID, **more: Any) -> list[str]:
         query = Find(collection="c", filter=filter, sort=sort, **more)
@@ -163,7 +170,7 @@ class Rows:
 
     def native(self, filter: Filter) -> tuple[list[str], bool]:
         """What the server alone finds, and whether that is said to be exact."""
-        compiled = compile_filter(filter)
+        compiled = compile_filter(filter, self.info)
         found = self.driver.find("c", compiled.filter, {"_id": 1}, sort=[("_id", 1)])
         rows = self.run(self._caught(found))
         return [row["_id"] for row in rows], compiled.exact

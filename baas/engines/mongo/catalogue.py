@@ -14,6 +14,7 @@ import msgspec
 
 from baas.engines.mongo.driver import Driver, Row, Session
 from baas.engines.mongo.names import COLLECTIONS
+from baas.engines.mongo.places import cells_of
 from baas.engines.mongo.values import DERIVED, server_path, unique_key
 from baas.errors import invalid
 from baas.ids import COLLECTION_PATTERN
@@ -44,7 +45,7 @@ class IndexInfo(msgspec.Struct, frozen=True):
     @property
     def is_derived(self) -> bool:
         """Whether it is over what rows hold for it, and not over the document's fields."""
-        return self.spec.unique or self.spec.kind == "text"
+        return self.spec.unique or self.spec.kind != "plain"
 
     @property
     def field(self) -> str:
@@ -55,6 +56,8 @@ class IndexInfo(msgspec.Struct, frozen=True):
         """What a row has for this document; None for nothing."""
         if self.spec.kind == "text":
             return sorted(tokens(texts_of(document, self.paths))) or None
+        if self.spec.kind == "geo":
+            return cells_of(document, self.paths[0]) or None
         return unique_key(document, self.paths)
 
     def keys(self) -> list[tuple[str, int]]:
@@ -79,13 +82,12 @@ class CollectionInfo(msgspec.Struct, frozen=True):
     def unique(self) -> tuple[IndexInfo, ...]:
         return tuple(index for index in self.indexes if index.spec.unique)
 
-    @property
-    def words(self) -> dict[tuple[Path, ...], str]:
-        """Where rows have the words of these fields, by the fields together."""
+    def filed(self, kind: str) -> dict[tuple[Path, ...], str]:
+        """Where rows have the words, or the cells of places, of these fields together."""
         return {
             index.paths: index.field
             for index in self.indexes
-            if index.spec.kind == "text" and index.ready
+            if index.spec.kind == kind and index.ready
         }
 
     def is_plain(self, path: Path) -> bool:
@@ -169,8 +171,7 @@ def check_name(name: str, catalogue: Catalogue) -> None:
 
 def wanted_indexes(spec: CollectionSpec) -> dict[str, IndexInfo]:
     """What the declaration asks for, by physical name."""
-    # Places have none here: what they ask is asked of every row.
-    specs = [index for index in spec.indexes if index.kind in ("plain", "text")]
+    specs = list(spec.indexes)
     if spec.ttl and not any(index.keys[0].path == spec.ttl for index in specs):
         specs.append(IndexSpec(name="ttl", keys=(IndexKey(spec.ttl),)))
     found = [IndexInfo(_physical(spec.name, index), index) for index in specs]

@@ -12,16 +12,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple, TypeAlias
 
+from baas.engines.mongo.catalogue import CollectionInfo
 from baas.engines.mongo.conditions import true_of
 from baas.engines.mongo.driver import Row
 from baas.engines.mongo.natives import ALL, INEXACT, NOTHING, Native, all_of, any_of, negation
+from baas.engines.mongo.places import cells_for
 from baas.engines.mongo.values import BSON, server_path, to_bson
 from baas.query import ast
 from baas.query.text import wanted_tokens
 from baas.schema.values import Kind, Path, Value, kind_of
 
-#: Where rows have the words of which fields together.
-Words: TypeAlias = Mapping[tuple[Path, ...], str]
+#: Where rows have the words, or the cells, of which fields together.
+Filed: TypeAlias = Mapping[tuple[Path, ...], str]
 #: Behind every text that begins alike.
 _LAST: Final = "\U0010ffff"
 _OPERATORS: Final = {"gt": "$gt", "gte": "$gte", "lt": "$lt", "lte": "$lte"}
@@ -32,9 +34,11 @@ _MOST_ITEMS: Final = 2000
 _DEEPEST: Final = 60
 
 
-def compile_filter(filter: ast.Filter, words: Words | None = None) -> Native:
-    """For rows of a collection; `words` is where they have the words of which fields."""
-    native = _Compiler(BSON, words or {}).filter(filter)
+def compile_filter(filter: ast.Filter, info: CollectionInfo | None = None) -> Native:
+    """For rows of a collection, through its text and geo indexes where `info` knows of any."""
+    words: Filed = {} if info is None else info.filed("text")
+    places: Filed = {} if info is None else info.filed("geo")
+    native = _Compiler(BSON, words, places).filter(filter)
     return INEXACT if _depth(native.filter) > _DEEPEST else native
 
 
@@ -50,7 +54,8 @@ class _Compiler(NamedTuple):
     """`root` is where documents lie in what is asked: `d` in a row, nothing in an element."""
 
     root: str
-    words: Words
+    words: Filed
+    places: Filed
 
     def filter(self, node: ast.Filter) -> Native:
         return _NODES[type(node)](self, node)
@@ -101,12 +106,14 @@ def _needle(field: str, needle: str) -> Native:
     return all_of(parts)
 
 
-def uses_words(filter: ast.Filter) -> bool:
-    """Whether what the server is asked rests on the words that rows are filed under."""
+def is_filed(filter: ast.Filter) -> bool:
+    """Whether what the server is asked may rest on what rows are filed under."""
     if isinstance(filter, (ast.And, ast.Or)):
-        return any(uses_words(item) for item in filter.items)
+        return any(is_filed(item) for item in filter.items)
     if isinstance(filter, ast.Not):
-        return uses_words(filter.item)
+        return is_filed(filter.item)
+    if isinstance(filter, ast.Field):
+        return isinstance(filter.test, ast.Geo)
     return isinstance(filter, ast.TextSearch)
 
 
@@ -183,6 +190,13 @@ def _size(to: _Compiler, node: ast.Field) -> Native:
     return _on(to, node, {"$size": test.length})
 
 
+def _geo(to: _Compiler, node: ast.Field) -> Native:
+    test: Any = node.test
+    field = to.places.get((node.path,))
+    cells = None if field is None else cells_for(test.region)
+    return INEXACT if field is None or cells is None else Native({field: {"$in": cells}}, False)
+
+
 def _mod(to: _Compiler, node: ast.Field) -> Native:
     return _on(to, node, {"$type": "number"}, exact=False)
 
@@ -194,7 +208,7 @@ def _regex(to: _Compiler, node: ast.Field) -> Native:
 def _elem_match(to: _Compiler, node: ast.Field) -> Native:
     # Not exact: the server also asks elements that are arrays, as documents of positions.
     test: Any = node.test
-    inner = _Compiler("", {}).filter(test.filter)
+    inner = _Compiler("", {}, {}).filter(test.filter)
     if inner.filter == ALL.filter:
         return _on(to, node, {"$type": "array"}, exact=False)
     return _on(to, node, {"$elemMatch": inner.filter}, exact=False)
@@ -232,6 +246,7 @@ _TESTS: Final[dict[type, Callable[[_Compiler, Any], Native]]] = {
     ast.Regex: _regex,
     ast.ElemMatch: _elem_match,
     ast.ElemTest: _elem_test,
+    ast.Geo: _geo,
 }
 
 _NODES: Final[dict[type, Callable[[_Compiler, Any], Native]]] = {

@@ -19,7 +19,7 @@ async def explain(driver: Driver, catalogue: Catalogue, query: Find) -> list[str
     info = catalogue.get(query.collection)
     if info is None:
         return [f"{query.collection} has no documents"]
-    native = compile_filter(query.filter, info.words)
+    native = compile_filter(query.filter, info)
     command: Row = {"find": query.collection}
     lines = []
     if info.sorts(query.sort):

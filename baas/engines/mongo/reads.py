@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import aclosing
 from typing import Any, Final, TypeVar
+
+import msgspec
 
 from baas.engines.mongo.catalogue import Catalogue, CollectionInfo, is_name
 from baas.engines.mongo.compile import compile_filter
@@ -22,6 +24,7 @@ from baas.engines.mongo.values import ID, JSON
 from baas.errors import Code, Problem
 from baas.ports.documents import Find, LookupNeeded
 from baas.query.ast import ALWAYS, BY_ID, Filter, Sort
+from baas.query.circles import circles
 from baas.query.order import compare_sort_values, order_key, sort_values
 from baas.schema.values import Document, Value, decode
 from baas.settings import DatabaseSettings
@@ -111,8 +114,24 @@ class Reads:
         if query.limit == 0 or not is_name(query.collection):
             return []
         budget = self.budget()
+        for narrower in self._circles(query):
+            found = await self._find(narrower, budget)
+            if len(found) == query.limit:
+                return found
+        return await self._find(query, budget)
+
+    def _circles(self, query: Find) -> Iterator[Find]:
+        """Queries for the nearest to be asked before this one, where places are filed."""
+        near = query.sort[0].near
+        places = self._info(query.collection).filed("geo")
+        if near is None or query.limit is None or (query.sort[0].path,) not in places:
+            return
+        for filter in circles(query.filter, near, query.after):
+            yield msgspec.structs.replace(query, filter=filter)
+
+    async def _find(self, query: Find, budget: Budget) -> list[bytes]:
         info = self._info(query.collection)
-        native = compile_filter(query.filter, info.words)
+        native = compile_filter(query.filter, info)
         if not info.sorts(query.sort):
             return await self._sorted_here(query, native, budget)
         accept = None
@@ -155,7 +174,7 @@ class Reads:
         return await self._matching(collection, filter, native, BY_ID, limit, 0, self.budget())
 
     def _compiled(self, collection: str, filter: Filter) -> Native:
-        return compile_filter(filter, self._info(collection).words)
+        return compile_filter(filter, self._info(collection))
 
     def _info(self, collection: str) -> CollectionInfo:
         return self._catalogue().get(collection) or CollectionInfo(collection)

@@ -10,7 +10,7 @@ from typing import Any, Final
 from baas.clock import Clock, SystemClock
 from baas.engines.mongo import snapshots
 from baas.engines.mongo.catalogue import Catalogue, is_name, load
-from baas.engines.mongo.compile import uses_words
+from baas.engines.mongo.compile import is_filed
 from baas.engines.mongo.driver import unavailable
 from baas.engines.mongo.explain import explain
 from baas.engines.mongo.faults import telling
@@ -141,7 +141,7 @@ class MongoStore:
             while True:
                 known = self._writer.catalogue
                 bodies = await self._reads.find(query)
-                alone = query.sort == BY_ID and not uses_words(query.filter)
+                alone = query.sort == BY_ID and not is_filed(query.filter)
                 if alone or await self._is_current(known):
                     return bodies
 
@@ -167,7 +167,7 @@ class MongoStore:
             while True:
                 known = self._writer.catalogue
                 total = await self._reads.count(collection, filter)
-                if not uses_words(filter) or await self._is_current(known):
+                if not is_filed(filter) or await self._is_current(known):
                     return total
 
     def snapshot(self) -> AbstractAsyncContextManager[Snapshot]:

@@ -360,6 +360,10 @@ const CASES: Record<string, (place: Place) => Promise<void>> = {
     await cloud.offline!.flush()
     await fails(drafts(cloud).doc(`u-${uid}`).get(), 'NOT_FOUND')
     assert.deepEqual(cloud.offline!.list(), [])
+    // Of somebody who never came back, nothing is left after a month.
+    storage.set('baas.v.writes', JSON.stringify([{ ...JSON.parse(storage.get('baas.u.writes')!)[0], at: 1 }]))
+    client({ app: 'v', offline: true }, storage)
+    assert.equal(storage.get('baas.v.writes'), null)
     await cloud.auth().signInWithPassword(person)
     await cloud.offline!.flush()
     assert.equal((await drafts(cloud).doc(`u-${uid}`).get()).data.title, 'mine')

@@ -52,6 +52,8 @@ const CHARACTERS = 150_000
 /** Servers know a key for 24 hours; a change whose fate is unknown is not sent again after this. */
 const KEY_LASTS = 23 * 3600_000
 const LONGEST_PAUSE = 60_000
+/** Who has not been back for so long is signed out on the server too: what waited for them goes. */
+const FORGOTTEN = 30 * 24 * 3600_000
 /** Answers that say that the server is away, or was not asked. */
 const AWAY = ['NETWORK', 'TIMEOUT', 'UNAVAILABLE', 'RATE_LIMITED', 'BAD_ANSWER', 'IDEMPOTENCY_IN_PROGRESS']
 /** The session is over: whoever signs in again as this user sends it. */
@@ -73,6 +75,7 @@ export class OfflineQueue {
   ) {
     const { platform } = http
     this.kept = new Store(platform.storage, key)
+    this.forget()
     if (platform.onResume) platform.onResume(() => void this.flush())
     auth.onToken(() => void this.flush())
     if (this.mine().length > 0) this.later(0)
@@ -211,6 +214,12 @@ export class OfflineQueue {
     return user === null ? [] : this.kept.all().filter((write) => write.uid === user.uid)
   }
 
+  private forget(): void {
+    const user = this.auth.currentUser
+    const old = this.kept.all().filter((write) => write.at < Date.now() - FORGOTTEN)
+    old.filter((write) => user === null || write.uid !== user.uid).forEach((write) => this.kept.drop(write.id))
+  }
+
   private next(): Kept | undefined {
     return this.mine()[0]
   }
@@ -218,7 +227,7 @@ export class OfflineQueue {
   private add(write: Kept): void {
     const all = this.kept.all()
     const size = JSON.stringify(all).length + JSON.stringify(write).length
-    if (all.length >= (this.options.limit || LIMIT) || size > CHARACTERS) {
+    if (this.mine().length >= (this.options.limit || LIMIT) || size > CHARACTERS) {
       throw new BaasError('LIMIT_EXCEEDED', 'Too many writes wait for the network.')
     }
     try {

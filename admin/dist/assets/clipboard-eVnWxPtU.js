@@ -1,0 +1,1 @@
+async function e(e){if(navigator.clipboard)return navigator.clipboard.writeText(e);let t=document.createElement(`textarea`);t.value=e,t.className=`hidden`,(document.querySelector(`[role=dialog]`)??document.body).append(t),t.select();let n=document.execCommand(`copy`);if(t.remove(),!n)throw Error(`This browser does not let pages copy here.`)}export{e as t};
