@@ -100,7 +100,8 @@ def test_a_failure_that_it_answered_itself_is_logged_and_ends_no_connection(
             assert connection.sock is not None
     finally:
         connection.close()
-    assert "RuntimeError: inside" in gateway.log_text()
+    # Lines are written in batches.
+    wait_until(lambda: "RuntimeError: inside" in gateway.log_text())
 
 
 def test_a_change_of_its_file_is_mounted_within_a_second(gateway: Gateway) -> None:
