@@ -1,10 +1,12 @@
 """Runs the checker of push for as long as wanted.
 
     python scripts/check_push.py --seconds 600 [--seed 1] [--workers 2]
+    python scripts/check_push.py --seconds 600 --mongo
     python scripts/check_push.py --urls http://127.0.0.1:8001,http://127.0.0.1:8002 --key bak_...
 
-With `--urls` the gateways are somebody else's: they are not killed, have to serve the app that
-`--app FOLDER` writes, and should give tokens a short life (it prints the settings). `--key` needs
+With `--mongo` there are two gateways on one MongoDB, and one of them at a time is killed. With
+`--urls` the gateways are somebody else's: they are not killed, have to serve the app that `--app
+FOLDER` writes, and should give tokens a short life (it prints the settings). `--key` needs
 push:write; without it no inbox is written to.
 """
 
@@ -21,7 +23,7 @@ from random import randrange
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from tests.support.checker.run import Plan, check
-from tests.support.checker.targets import APP, SETTINGS, Addresses, Own
+from tests.support.checker.targets import APP, SETTINGS, Addresses, Own, Pair
 from tests.support.checker.views import Fault
 from tests.support.gateway import write_app
 
@@ -59,6 +61,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--seed", type=int, default=randrange(10**6))
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--mongo", action="store_true")
     parser.add_argument("--round", type=float, default=8)
     parser.add_argument("--subscribers", type=int, default=6)
     parser.add_argument("--writers", type=int, default=3)
@@ -73,11 +76,11 @@ def _run(given: argparse.Namespace, plan: Plan, say: object) -> object:
         target = Addresses(given.urls.split(","), given.key)
         return asyncio.run(check(target, plan, say))  # type: ignore[arg-type]
     with tempfile.TemporaryDirectory() as folder:
-        own = Own(Path(folder), given.workers)
+        own = Pair(Path(folder)) if given.mongo else Own(Path(folder), given.workers)
         try:
             return asyncio.run(check(own, plan, say))  # type: ignore[arg-type]
         except BaseException:
-            lines = [line for line in own.gateway.log_text().splitlines() if '"info"' not in line]
+            lines = [line for line in own.log_text().splitlines() if '"info"' not in line]
             print(*lines[-20:], sep="\n")
             raise
         finally:

@@ -6,21 +6,16 @@ They have folders of their own, as on machines of their own; only the database i
 from __future__ import annotations
 
 import asyncio
-import secrets
 import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from baas.engines.mongo.driver import Driver
-from baas.engines.mongo.store import MongoStore
-from baas.settings import DatabaseSettings
-from tests.support import mongo
-from tests.support.gateway import Gateway, running, start_gateway, wait_until, write_app
+from tests.support.cluster import Cluster
+from tests.support.gateway import Gateway, running, wait_until
 from tests.support.replay import replay, settle, shared_count
 from tests.support.sessions import in_loop
 from tests.support.sockets import connected
@@ -61,50 +56,9 @@ PROMPTLY = 8.0
 LEASE = 40.0
 
 
-class Cluster:
-    """One database, and gateways on it."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self.settings = DatabaseSettings(
-            engine="mongo", mongo_url=mongo.server_url(), mongo_database=f"t-{secrets.token_hex(6)}"
-        )
-        self.environment = {
-            **UNLIMITED,
-            "BAAS_DATABASE__ENGINE": "mongo",
-            "BAAS_DATABASE__MONGO_URL": self.settings.mongo_url,
-            "BAAS_DATABASE__MONGO_DATABASE": self.settings.mongo_database,
-            "BAAS_SERVER__SECRET": secrets.token_urlsafe(48),
-        }
-
-    def folder(self, name: str) -> Path:
-        place = self._folder / name
-        place.mkdir(exist_ok=True)
-        return write_app(place, APP)
-
-    def start(self, name: str, *options: str, **more: str) -> Gateway:
-        return start_gateway(self.folder(name), *options, **{**self.environment, **more})
-
-    async def with_store(self, work: Any) -> Any:
-        store = MongoStore(self.settings, guest=True)
-        await store.open()
-        try:
-            return await work(store)
-        finally:
-            await store.close()
-
-    def drop(self) -> None:
-        async def drop() -> None:
-            driver = Driver(self.settings.mongo_url, self.settings.mongo_database, 10)
-            await driver.drop_database()
-            driver.close()
-
-        asyncio.run(drop())
-
-
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    cluster = Cluster(tmp_path_factory.mktemp("cluster"))
+    cluster = Cluster(tmp_path_factory.mktemp("cluster"), APP, **UNLIMITED)
     yield cluster
     cluster.drop()
 
@@ -213,7 +167,7 @@ def test_a_bucket_is_shared(cluster: Cluster) -> None:
 
 @pytest.mark.parametrize("way", ["killed", "stopped"])
 def test_one_goes_under_load_and_nothing_is_lost(tmp_path: Path, way: str) -> None:
-    cluster = Cluster(tmp_path)
+    cluster = Cluster(tmp_path, APP, **UNLIMITED)
     gateways = {name: cluster.start(name) for name in ("one", "other")}
     start = asyncio.run(cluster.with_store(lambda store: store.feed.head()))
     try:
@@ -246,7 +200,7 @@ def test_one_goes_under_load_and_nothing_is_lost(tmp_path: Path, way: str) -> No
 
 
 def test_the_work_of_a_killed_gateway_is_taken_over(tmp_path: Path) -> None:
-    cluster = Cluster(tmp_path)
+    cluster = Cluster(tmp_path, APP, **UNLIMITED)
     one = cluster.start("one")
     token = one.sign_in()
     made = one.post("/v1/functions/waits?mode=async", {}, token=token)

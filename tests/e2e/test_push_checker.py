@@ -7,15 +7,19 @@ import os
 from pathlib import Path
 from random import randrange
 
+import pytest
+
 from tests.support.checker.run import Plan, check
-from tests.support.checker.targets import Own
+from tests.support.checker.targets import Own, Pair
 
 SEED = int(os.environ.get("BAAS_TEST_PUSH_SEED", randrange(10**6)))
 
 
-def test_nothing_is_lost_repeated_or_out_of_order(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["workers", "gateways"])
+def test_nothing_is_lost_repeated_or_out_of_order(tmp_path: Path, kind: str) -> None:
+    """Of one gateway with two processes, and of two gateways on one MongoDB."""
     print("seed", SEED)
-    target = Own(tmp_path, workers=2)
+    target = Own(tmp_path, workers=2) if kind == "workers" else Pair(tmp_path)
     try:
         plan = Plan(seed=SEED, seconds=1, round_seconds=3)
         summary = asyncio.run(check(target, plan))

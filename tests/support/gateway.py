@@ -61,13 +61,14 @@ class Gateway:
         assert answer.status_code == 200, answer.text
         return str(answer.json()["accessToken"])
 
-    def admin_key(self, *scopes: str) -> str:
-        """A new admin key, made beside the running gateway by the command line."""
+    def admin_key(self, *scopes: str, **settings: str) -> str:
+        """A new admin key, made beside the running gateway by the command line, which is given
+        the `settings` that the gateway was started with."""
         options = [part for scope in scopes for part in ("--scope", scope)]
         made = subprocess.run(
             [*_COMMAND, "admin", "key", "create", "test", *options, "--data", self.data],
             cwd=self.folder,
-            env=_environment(self.folder, {}),
+            env=_environment(self.folder, settings),
             capture_output=True,
             text=True,
             check=True,

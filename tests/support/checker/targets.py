@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol
 
 import httpx
 
+from tests.support.cluster import Cluster
 from tests.support.gateway import Gateway, start_gateway, write_app
 
 _OPEN: Final = "doc.open == true || doc._openid == auth.uid"
@@ -46,6 +47,13 @@ SETTINGS: Final = {
     "BAAS_LIMITS__RATE_READ": "off",
     "BAAS_LIMITS__RATE_WRITE": "off",
 }
+
+
+def _write_rules(folder: Path, wide: bool) -> None:
+    """At one blow: nobody reads half of them."""
+    part = folder / "rules" / "items.yaml.part"
+    part.write_text(_RULES.format(read=_WIDER if wide else _OPEN))
+    part.replace(folder / "rules" / "items.yaml")
 
 
 class Target(Protocol):
@@ -108,17 +116,71 @@ class Own:
 
     def _turn_rules(self) -> str:
         self._wide = not self._wide
-        text = _RULES.format(read=_WIDER if self._wide else _OPEN)
-        part = self.folder / "rules" / "items.yaml.part"
-        part.write_text(text)
-        part.replace(self.folder / "rules" / "items.yaml")
+        _write_rules(self.folder, self._wide)
         return "rules"
+
+    def log_text(self) -> str:
+        return self.gateway.log_text()
 
     def close(self) -> None:
         try:
             self.gateway.stop()
         finally:
             self.gateway.close()
+
+
+class Pair:
+    """Two gateways on one MongoDB. One at a time is killed or stopped, while the other serves."""
+
+    def __init__(self, folder: Path) -> None:
+        self.cluster = Cluster(folder, APP, **SETTINGS)
+        self.gateways = {name: self.cluster.start(name) for name in ("one", "other")}
+        self.key: str | None = self.gateways["one"].admin_key(
+            "push:write", "push:read", **self.cluster.environment
+        )
+        self._urls = {name: gateway.url for name, gateway in self.gateways.items()}
+        self._wide = False
+
+    def url(self, random: Random) -> str:
+        """Of one that may be away just now, as a proxy has them that did not notice yet."""
+        return self._urls[random.choice(sorted(self._urls))]
+
+    async def trouble(self, random: Random) -> str | None:
+        kind = random.choice(["kill -9", "kill -9", "stop", "rules"])
+        if kind == "rules":
+            return self._turn_rules()
+        name = random.choice(sorted(self.gateways))
+        await asyncio.to_thread(self._restart, name, kind == "stop")
+        return f"{kind} {name}"
+
+    def _restart(self, name: str, gently: bool) -> None:
+        gateway = self.gateways[name]
+        if gently:
+            gateway.stop()
+        else:
+            gateway.kill()
+        gateway.close()
+        self.gateways[name] = self.cluster.start(name)
+        self._urls[name] = self.gateways[name].url
+
+    def _turn_rules(self) -> str:
+        """At one after the other: for a moment they do not say the same."""
+        self._wide = not self._wide
+        for name in self.gateways:
+            _write_rules(self.cluster.folder(name), self._wide)
+        return "rules"
+
+    def log_text(self) -> str:
+        return "".join(gateway.log_text() for gateway in self.gateways.values())
+
+    def close(self) -> None:
+        try:
+            for gateway in self.gateways.values():
+                gateway.stop()
+        finally:
+            for gateway in self.gateways.values():
+                gateway.close()
+            self.cluster.drop()
 
 
 class Caller:
