@@ -98,6 +98,16 @@ def canonical_number(value: int | float) -> int | float:
     return value
 
 
+def value_at(document: Document, path: Path) -> Any:
+    """The value at a path of names, or MISSING; arrays are not looked into."""
+    value: Any = document
+    for name in path:
+        if type(value) is not dict or is_date(value) or name not in value:
+            return MISSING
+        value = value[name]
+    return value
+
+
 def compare(left: Value, right: Value) -> int:
     """-1, 0 or 1 in the kit's total order (MongoDB's, over JSON's types).
 

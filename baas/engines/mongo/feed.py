@@ -15,6 +15,7 @@ from typing import Any, Final
 from baas.engines.mongo.driver import Driver, PyMongoError, Row, unavailable
 from baas.engines.mongo.names import FEED
 from baas.engines.mongo.together import Latest
+from baas.engines.waiting import Waiters
 from baas.errors import Problem
 from baas.ports.changes import ChangeEvent, CursorTooOld
 
@@ -31,8 +32,7 @@ class MongoFeed:
         self._driver = driver
         self._turn_row = turn_row
         self._epoch = epoch
-        self._waiters: set[asyncio.Future[None]] = set()
-        self._poller: asyncio.Task[None] | None = None
+        self._waiters = Waiters(self._poll)
 
     async def head(self) -> str:
         return self.cursor(await self._last())
@@ -73,25 +73,12 @@ class MongoFeed:
         while not await self._is_behind(after):
             if (left := deadline - loop.time()) <= 0:
                 return False
-            await self._signal(loop, left)
+            await self._waiters.wait(left)
         return True
-
-    async def _signal(self, loop: asyncio.AbstractEventLoop, seconds: float) -> None:
-        """Until something was written, or so long."""
-        waiter = loop.create_future()
-        self._waiters.add(waiter)
-        if self._poller is None or self._poller.done():
-            self._poller = loop.create_task(self._poll())
-        try:
-            await asyncio.wait((waiter,), timeout=seconds)
-        finally:
-            self._waiters.discard(waiter)
 
     def notify(self) -> None:
         """This process has written."""
-        for waiter in self._waiters:
-            if not waiter.done():
-                waiter.set_result(None)
+        self._waiters.wake()
 
     async def _poll(self) -> None:
         """Looks for other gateways' writes for as long as somebody waits."""
@@ -108,9 +95,7 @@ class MongoFeed:
             await asyncio.sleep(POLL)
 
     async def close(self) -> None:
-        if self._poller is not None:
-            self._poller.cancel()
-            await asyncio.gather(self._poller, return_exceptions=True)
+        await self._waiters.close()
 
     async def _last(self) -> int:
         try:

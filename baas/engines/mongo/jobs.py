@@ -17,6 +17,8 @@ from baas.engines.mongo.faults import telling
 from baas.engines.mongo.jobrows import OPEN, SETTLED_NAMES, WAITING, JobTurn, job_of
 from baas.engines.mongo.names import GATEWAYS, JOBS, JOBS_TURN, MARKS
 from baas.engines.mongo.turns import Task, Turn, Turns
+from baas.engines.settling import Settling
+from baas.engines.waiting import Waiters
 from baas.ids import new_id
 from baas.ports.jobs import SETTLED, Depth, Job, JobState, NewJob
 from baas.settings import DatabaseSettings
@@ -39,7 +41,7 @@ _LAST: Final = "\U0010ffff"
 _UNDER_WAY: Final = ("enqueued", "running", "retrying", "stopping", "failed", "expired")
 
 
-class MongoJobs:
+class MongoJobs(Settling):
     """See the port."""
 
     def __init__(
@@ -51,7 +53,7 @@ class MongoJobs:
     ) -> None:
         self._driver = driver
         self._clock = clock
-        self._waiters: set[asyncio.Future[None]] = set()
+        self._waiters = Waiters()
         self._name: str | None = None
         self._turns: Turns[Work] = Turns(
             driver,
@@ -193,18 +195,6 @@ class MongoJobs:
         return found
 
     # -- settling ----------------------------------------------------------------------------------
-
-    async def succeed(self, job: Job, result: bytes | None, then: Sequence[NewJob] = ()) -> None:
-        await self._settle(job, JobState.SUCCEEDED, then, result=result)
-
-    async def fail(self, job: Job, error: dict[str, Any], then: Sequence[NewJob] = ()) -> None:
-        await self._settle(job, JobState.FAILED, then, error=error)
-
-    async def expire(self, job: Job, error: dict[str, Any], then: Sequence[NewJob] = ()) -> None:
-        await self._settle(job, JobState.EXPIRED, then, error=error)
-
-    async def stopped(self, job: Job) -> None:
-        await self._settle(job, JobState.STOPPED, ())
 
     async def _settle(
         self,
@@ -369,12 +359,7 @@ class MongoJobs:
         while not await self._is_ready(queues):
             if (left := deadline - loop.time()) <= 0:
                 return False
-            waiter = loop.create_future()
-            self._waiters.add(waiter)
-            try:
-                await asyncio.wait((waiter,), timeout=min(left, POLL))
-            finally:
-                self._waiters.discard(waiter)
+            await self._waiters.wait(min(left, POLL))
         return True
 
     async def _is_ready(self, queues: Sequence[str]) -> bool:
@@ -391,9 +376,7 @@ class MongoJobs:
             return await self._driver.find_one(JOBS, due, projection={"_id": 1}) is not None
 
     def _wake(self) -> None:
-        for waiter in self._waiters:
-            if not waiter.done():
-                waiter.set_result(None)
+        self._waiters.wake()
 
     # -- housekeeping ------------------------------------------------------------------------------
 

@@ -31,7 +31,6 @@ from baas.engines.mongo.values import (
     check_size,
     row_of,
     unique_key,
-    value_at,
 )
 from baas.errors import Code, Problem
 from baas.ports.documents import (
@@ -52,7 +51,7 @@ from baas.ports.documents import (
     WriteInfo,
     Written,
 )
-from baas.schema.values import MISSING, Document, decode, encode
+from baas.schema.values import MISSING, Document, decode, encode, value_at
 from baas.settings import DatabaseSettings
 
 T = TypeVar("T")

@@ -25,6 +25,7 @@ from baas.schema.values import (
     date_to_ms,
     encode,
     is_date,
+    value_at,
 )
 
 JSON: Final = "j"
@@ -105,16 +106,6 @@ def _collect(value: Document, path: Path, found: set[Path]) -> None:
             found.add((*path, name))
         elif kind is dict and DATE not in item:
             _collect(item, (*path, name), found)
-
-
-def value_at(document: Document, path: Path) -> Any:
-    """The value at a path of names, or MISSING; arrays are not looked into."""
-    value: Any = document
-    for name in path:
-        if type(value) is not dict or is_date(value) or name not in value:
-            return MISSING
-        value = value[name]
-    return value
 
 
 def unique_key(document: Document, paths: Iterable[Path]) -> Binary | None:

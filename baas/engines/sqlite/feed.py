@@ -13,6 +13,7 @@ import apsw
 
 from baas.engines.sqlite.connection import Database
 from baas.engines.sqlite.readers import Readers
+from baas.engines.waiting import Waiters
 from baas.errors import Problem
 from baas.ports.changes import ChangeEvent, CursorTooOld
 from baas.ports.documents import MaybeAwaitable
@@ -32,8 +33,7 @@ class SqliteFeed:
         self._readers = readers
         self._execute = readers.inline.raw.execute
         self._epoch: str = self._execute(_EPOCH).get
-        self._waiters: set[asyncio.Future[None]] = set()
-        self._poller: asyncio.Task[None] | None = None
+        self._waiters = Waiters(self._poll)
 
     def head(self) -> str:
         return self._cursor(self._last())
@@ -67,25 +67,12 @@ class SqliteFeed:
         while not self._is_behind(after):
             if (left := deadline - loop.time()) <= 0:
                 return False
-            await self._signal(loop, left)
+            await self._waiters.wait(left)
         return True
-
-    async def _signal(self, loop: asyncio.AbstractEventLoop, seconds: float) -> None:
-        """Until something was written, or so long."""
-        waiter = loop.create_future()
-        self._waiters.add(waiter)
-        if self._poller is None or self._poller.done():
-            self._poller = loop.create_task(self._poll())
-        try:
-            await asyncio.wait((waiter,), timeout=seconds)
-        finally:
-            self._waiters.discard(waiter)
 
     def notify(self) -> None:
         """This process has written."""
-        for waiter in self._waiters:
-            if not waiter.done():
-                waiter.set_result(None)
+        self._waiters.wake()
 
     async def _poll(self) -> None:
         """Looks for other processes' writes for as long as somebody waits."""
@@ -101,9 +88,7 @@ class SqliteFeed:
                 self.notify()
 
     async def close(self) -> None:
-        if self._poller is not None:
-            self._poller.cancel()
-            await asyncio.gather(self._poller, return_exceptions=True)
+        await self._waiters.close()
 
     def _last(self) -> int:
         try:

@@ -16,12 +16,14 @@ import apsw
 import msgspec
 
 from baas.clock import Clock
+from baas.engines.settling import Settling
 from baas.engines.sqlite import jobrows
 from baas.engines.sqlite import jobtables as sql
 from baas.engines.sqlite.jobnames import WorkerName
 from baas.engines.sqlite.readers import Readers
 from baas.engines.sqlite.steps import Transaction, Work
 from baas.engines.sqlite.writer import Writer
+from baas.engines.waiting import Waiters
 from baas.ports.documents import MaybeAwaitable, StepResult, WriteInfo
 from baas.ports.jobs import (
     SETTLED,
@@ -58,14 +60,14 @@ _LAST: Final = "\U0010ffff"
 _NO_INFO: Final = WriteInfo()
 
 
-class SqliteJobs:
+class SqliteJobs(Settling):
     """See the port."""
 
     def __init__(self, folder: Path, readers: Readers, writer: Writer, clock: Clock) -> None:
         self._readers = readers
         self._writer = writer
         self._clock = clock
-        self._waiters: set[asyncio.Future[None]] = set()
+        self._waiters = Waiters()
         self._name = WorkerName(folder)
 
     # -- promising ---------------------------------------------------------------------------------
@@ -185,18 +187,6 @@ class SqliteJobs:
         return await self._write(work)
 
     # -- settling ----------------------------------------------------------------------------------
-
-    async def succeed(self, job: Job, result: bytes | None, then: Sequence[NewJob] = ()) -> None:
-        await self._settle(job, JobState.SUCCEEDED, then, result=result)
-
-    async def fail(self, job: Job, error: dict[str, Any], then: Sequence[NewJob] = ()) -> None:
-        await self._settle(job, JobState.FAILED, then, error=error)
-
-    async def expire(self, job: Job, error: dict[str, Any], then: Sequence[NewJob] = ()) -> None:
-        await self._settle(job, JobState.EXPIRED, then, error=error)
-
-    async def stopped(self, job: Job) -> None:
-        await self._settle(job, JobState.STOPPED, ())
 
     async def _settle(
         self,
@@ -347,12 +337,7 @@ class SqliteJobs:
         while not any(self._is_ready(queue) for queue in queues):
             if (left := deadline - loop.time()) <= 0:
                 return False
-            waiter = loop.create_future()
-            self._waiters.add(waiter)
-            try:
-                await asyncio.wait((waiter,), timeout=min(left, POLL))
-            finally:
-                self._waiters.discard(waiter)
+            await self._waiters.wait(min(left, POLL))
         return True
 
     def _is_ready(self, queue: str) -> bool:
@@ -367,9 +352,7 @@ class SqliteJobs:
         return bool(rows[0][0])
 
     def _wake(self) -> None:
-        for waiter in self._waiters:
-            if not waiter.done():
-                waiter.set_result(None)
+        self._waiters.wake()
 
     # -- housekeeping ------------------------------------------------------------------------------
 

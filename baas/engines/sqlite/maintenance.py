@@ -6,93 +6,49 @@ it: what one has removed, the next finds gone.
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import apsw
 
+from baas.engines.rounds import BATCH, HOUR_MS, Expire, Rounds
 from baas.engines.sqlite.connection import Database
 from baas.engines.sqlite.keys import encode_key, key_sql, kind_bounds
 from baas.engines.sqlite.readers import Readers
 from baas.engines.sqlite.steps import FEED_END, Transaction
 from baas.engines.sqlite.writer import Writer
-from baas.errors import Problem
-from baas.ports.documents import DELETE, KEEP, Change, Lookups, Outcome, WriteInfo
-from baas.schema.model import CollectionSpec
-from baas.schema.values import Document, Kind, Path, date_from_ms, is_date
+from baas.ports.documents import Change, WriteInfo
+from baas.schema.values import Kind, Path, date_from_ms
 
 if TYPE_CHECKING:
     from baas.engines.sqlite.store import SqliteStore
 
 _log: Final = logging.getLogger("baas.sqlite")
-#: Seconds between two rounds.
-INTERVAL: Final = 15.0
-#: Documents or rows that one transaction removes, so that no other write waits long.
-_BATCH: Final = 200
-_HOUR_MS: Final = 3_600_000
-
 _FEED_ENDS: Final = "SELECT min(seq), max(seq) FROM baas_feed"
 
 
-class Maintenance:
+class Maintenance(Rounds):
     def __init__(self, store: SqliteStore, readers: Readers, writer: Writer) -> None:
+        super().__init__(apsw.Error, _log)
         self._store = store
         self._readers = readers
         self._writer = writer
-        self._ttl: dict[str, Path] = {}
-        #: The least cap that a batch has asked for (`Once.keep_records`), once one has.
-        self.keep_records: int | None = None
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        self._task = asyncio.get_running_loop().create_task(self._run())
-
-    def remember(self, collections: Mapping[str, CollectionSpec]) -> None:
-        """Which documents expire, from their declarations."""
-        for name, spec in collections.items():
-            self._ttl.pop(name, None)
-            if spec.ttl is not None:
-                self._ttl[name] = spec.ttl
-
-    async def close(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-
-    async def _run(self) -> None:
-        while True:
-            await asyncio.sleep(INTERVAL)
-            try:
-                await self.run_once()
-            except (Problem, apsw.Error) as error:
-                _log.warning("maintenance will be tried again: %r", error)
-
-    async def run_once(self) -> None:
-        """One round: everything that is due now is done when this returns."""
-        for collection, path in list(self._ttl.items()):
-            while await self._expire(collection, path):
-                pass
-        await self._prune_feed()
-        await self._forget_answers()
 
     # -- expired documents -------------------------------------------------------------------------
 
     async def _expire(self, collection: str, path: Path) -> bool:
-        """Removes some expired documents by ordinary writes; whether there may be more."""
         now = self._store.clock.now_ms()
         ids = await self._readers.in_thread(lambda db: _expired(db, collection, path, now))
-        steps = tuple(Change(collection=collection, id=id, apply=_Expire(path, now)) for id in ids)
+        steps = tuple(Change(collection=collection, id=id, apply=Expire(path, now)) for id in ids)
         if steps:
             await self._writer.write(steps, WriteInfo(), None)
-        return len(ids) == _BATCH
+        return len(ids) == BATCH
 
     # -- the feed ----------------------------------------------------------------------------------
 
     async def _prune_feed(self) -> None:
         settings = self._store.settings
-        oldest = self._store.clock.now_ms() - int(settings.feed_keep_hours * _HOUR_MS)
+        oldest = self._store.clock.now_ms() - int(settings.feed_keep_hours * HOUR_MS)
         end = await self._readers.in_thread(
             lambda db: _prune_end(db, oldest, settings.feed_keep_bytes)
         )
@@ -108,27 +64,13 @@ class Maintenance:
                 pass
 
 
-class _Expire:
-    """Deletes the document unless it was given a later date meanwhile."""
-
-    def __init__(self, path: Path, now_ms: int) -> None:
-        self._path = path
-        self._now = date_from_ms(now_ms)["$date"]
-
-    def __call__(self, document: Document | None, lookups: Lookups) -> Outcome:
-        value: Any = document
-        for name in self._path:
-            value = value.get(name) if type(value) is dict else None
-        return DELETE if is_date(value) and value["$date"] <= self._now else KEEP
-
-
 def _expired(database: Database, collection: str, path: Path, now_ms: int) -> list[str]:
     info = database.catalogue().get(collection)
     if info is None:
         return []
     key, (low, _) = key_sql(path), kind_bounds(Kind.DATE)
     where = f"{key} >= {low} AND {key} <= ?"
-    sql = f"SELECT id FROM {info.table} WHERE {where} LIMIT {_BATCH}"
+    sql = f"SELECT id FROM {info.table} WHERE {where} LIMIT {BATCH}"
     return database.rows(sql, (encode_key(date_from_ms(now_ms)),))
 
 
@@ -163,7 +105,7 @@ def _prune(transaction: Transaction, end: int) -> bool:
     """Removes the oldest rows up to `end`, some at a time; whether there is more to do."""
     transaction.execute(
         "DELETE FROM baas_feed WHERE seq <= min(?, (SELECT min(seq) FROM baas_feed) + ?)",
-        (end, _BATCH),
+        (end, BATCH),
     )
     first = transaction.execute("SELECT min(seq) FROM baas_feed").get
     return first is not None and first <= end
@@ -181,10 +123,10 @@ def _forget(transaction: Transaction, now_ms: int, keep: int | None) -> bool:
     """Removes expired records, then the oldest over the cap; whether there is more to do."""
     execute = transaction.execute
     by_age = "SELECT rowid FROM baas_once WHERE expires<=? ORDER BY expires LIMIT ?"
-    execute(f"DELETE FROM baas_once WHERE rowid IN ({by_age})", (now_ms, _BATCH))
+    execute(f"DELETE FROM baas_once WHERE rowid IN ({by_age})", (now_ms, BATCH))
     removed = transaction.database.raw.changes()
     over = 0 if keep is None else execute("SELECT count(*) FROM baas_once").get - keep
     if over > 0:
         oldest = "SELECT rowid FROM baas_once ORDER BY expires, rowid LIMIT ?"
-        execute(f"DELETE FROM baas_once WHERE rowid IN ({oldest})", (min(over, _BATCH),))
-    return removed == _BATCH or over > _BATCH
+        execute(f"DELETE FROM baas_once WHERE rowid IN ({oldest})", (min(over, BATCH),))
+    return removed == BATCH or over > BATCH
