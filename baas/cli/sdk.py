@@ -15,6 +15,7 @@ from baas_sdkgen.output import LANGUAGES
 
 from baas.cli.common import count, load_app_settings
 from baas.cli.manifest import app_manifest
+from baas.cli.stopping import until_stopped
 from baas.errors import ConfigurationError
 
 #: How often `--watch` looks at the files, in seconds.
@@ -93,7 +94,9 @@ def _watch(languages: tuple[str, ...], out: Path) -> None:
     """Until Ctrl-C. A fault is shown, and the clients stay as they were."""
     seen: object = None
     folders: tuple[str, ...] = ()
-    while True:
+
+    def look() -> None:
+        nonlocal seen, folders
         try:
             folders = _folders()
         except ConfigurationError as fault:
@@ -106,6 +109,8 @@ def _watch(languages: tuple[str, ...], out: Path) -> None:
             seen = found
             _try_to_generate(languages, out)
         time.sleep(_LOOK_SECONDS)
+
+    until_stopped(look)
 
 
 def _try_to_generate(languages: tuple[str, ...], out: Path) -> None:

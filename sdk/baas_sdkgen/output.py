@@ -58,8 +58,11 @@ def write(files: dict[str, bytes], folder: Path) -> list[Difference]:
             target.parent.mkdir(parents=True, exist_ok=True)
             # Whole or not at all: a bundler may be watching.
             draft = target.with_name(f".{target.name}.new")
-            draft.write_bytes(files[difference.path])
-            draft.replace(target)
+            try:
+                draft.write_bytes(files[difference.path])
+                draft.replace(target)
+            finally:
+                draft.unlink(missing_ok=True)
     return differences
 
 

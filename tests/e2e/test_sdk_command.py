@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.gateway import NOTES_APP, ROOT, wait_until, write_app
+from tests.support.gateway import NOTES_APP, ROOT, STOP_SECONDS, wait_until, write_app
 
 COMMAND = [sys.executable, "-m", "baas", "sdk", "generate"]
 
@@ -38,23 +39,40 @@ def generate(app: Path, *options: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+class Watching:
+    """A running `--watch`: what it said so far, and its end."""
+
+    def __init__(self, process: subprocess.Popen[bytes], said: Path, copies: Path) -> None:
+        self.process = process
+        self._said = said
+        self.copies = copies
+
+    def said(self) -> str:
+        return self._said.read_text()
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Its exit code, after one signal."""
+        self.process.send_signal(number)
+        return self.process.wait(STOP_SECONDS)
+
+
 @contextmanager
-def watching(app: Path) -> Iterator[Path]:
-    """The file with what it says, while it runs."""
-    said = app.parent / "said.txt"
+def watching(app: Path, *before: str) -> Iterator[Watching]:
+    said, copies = app.parent / "said.txt", app.parent / "tmp"
+    copies.mkdir()
     with said.open("w") as sink:
         process = subprocess.Popen(
-            [*COMMAND, "--lang", "python", "--watch"],
+            [*before, *COMMAND, "--lang", "python", "--watch"],
             cwd=app,
-            env=environment(),
+            env={**environment(), "TMPDIR": str(copies)},
             stdout=sink,
             stderr=subprocess.STDOUT,
         )
-        try:
-            yield said
-        finally:
-            process.send_signal(signal.SIGINT)
-            process.wait(10)
+    try:
+        yield Watching(process, said, copies)
+    finally:
+        process.kill()
+        process.wait()
 
 
 def test_it_writes_checks_and_finds_what_changed(app: Path) -> None:
@@ -115,7 +133,7 @@ def test_watching_follows_rules_and_functions_through_faults(app: Path) -> None:
     def has(text: str) -> bool:
         return generated.exists() and text in generated.read_text()
 
-    with watching(app) as said:
+    with watching(app) as running:
         wait_until(lambda: has('Literal["notes"]'))
         notes = app / "rules" / "notes.yaml"
         notes.write_text(notes.read_text().replace("title:", "headline:"))
@@ -125,7 +143,7 @@ def test_watching_follows_rules_and_functions_through_faults(app: Path) -> None:
         (app / "functions").mkdir()
         function = app / "functions" / "greet.py"
         function.write_text("from baas import fn\n\n@fn.event()\ndef greet(ctx, event:\n")
-        wait_until(lambda: "greet.py" in said.read_text())
+        wait_until(lambda: "greet.py" in running.said())
         assert has('Literal["more"]')
         function.write_text(
             "from baas import Context, fn\n\n\n@fn.event()\n"
@@ -133,8 +151,49 @@ def test_watching_follows_rules_and_functions_through_faults(app: Path) -> None:
         )
         wait_until(lambda: has('Literal["greet"]'))
         (app / "baas.yaml").write_text("app: {name: [")
-        wait_until(lambda: said.read_text().count("error:") > 1)
+        wait_until(lambda: running.said().count("error:") > 1)
         (app / "baas.yaml").write_text("app: {name: notes}\n")
         function.unlink()
         wait_until(lambda: not has('Literal["greet"]'))
-    assert "Traceback" not in said.read_text()
+        assert running.stop() == 0
+        assert "Traceback" not in running.said()
+
+
+#: With SIGINT ignored, as a shell without job control starts what ends in `&`.
+IN_BACKGROUND = ("sh", "-c", 'trap "" INT; exec "$@"', "sh")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("before", [(), IN_BACKGROUND], ids=["terminal", "background"])
+def test_watching_ends_when_it_is_told_to(app: Path, before: tuple[str, ...], number: int) -> None:
+    with watching(app, *before) as running:
+        wait_until(lambda: "changed" in running.said())
+        assert running.stop(number) == 0
+        assert re.fullmatch(r"sdk/python: \d+ files, \d+ changed\n", running.said())
+
+
+#: Functions, as they are when a watch is told to end in the middle of them.
+BUSY = {
+    "asleep": "import time\n{here}\ntime.sleep(3600)\n",
+    "at work": "{here}\nwhile True: pass\n",
+    "deaf": (
+        "import time\ntry:\n    {here}\n    time.sleep(3600)\nexcept BaseException:\n    pass\n"
+    ),
+    "in a thread": (
+        "import threading, time\n"
+        "threading.Thread(target=time.sleep, args=(3600,)).start()\n{here}\n"
+    ),
+}
+
+
+@pytest.mark.parametrize("text", BUSY.values(), ids=BUSY)
+def test_watching_ends_in_the_middle_of_a_function(app: Path, text: str) -> None:
+    here = app.parent / "here"
+    (app / "functions").mkdir()
+    function = text.format(here=f"open({str(here)!r}, 'w').close()")
+    (app / "functions" / "slow.py").write_text(function)
+    with watching(app) as running:
+        wait_until(here.exists)
+        assert running.stop() == 0
+        assert list(running.copies.iterdir()) == []
+        assert "Traceback" not in running.said()
