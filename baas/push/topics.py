@@ -27,7 +27,7 @@ from baas.push.wire import Admission, Limits
 
 _log = logging.getLogger(__name__)
 
-#: Messages of one session that are not durable yet.
+#: Messages of one session that are being written at once; others wait, in their order.
 MAX_PUBLISHING: Final = 64
 #: Bytes of one session's frames that are not acted on yet. They are kept as text: decoded, a frame
 #: of nothing but brackets takes thirty times as much.
@@ -60,7 +60,7 @@ class Shared(Protocol):
 
 
 class Topics:
-    __slots__ = ("_by_id", "_outbox", "_owner", "_publishing", "_shared", "_steps")
+    __slots__ = ("_by_id", "_outbox", "_owner", "_publishing", "_shared", "_slots", "_steps")
 
     def __init__(self, owner: Owner, shared: Shared, outbox: Outbox) -> None:
         self._owner = owner
@@ -69,6 +69,7 @@ class Topics:
         self._by_id: dict[str, Topic] = {}
         self._steps = Steps(self._failed)
         self._publishing = 0
+        self._slots: asyncio.Semaphore | None = None  # most connections never publish
 
     def __contains__(self, id: str) -> bool:
         return id in self._by_id
@@ -228,26 +229,26 @@ class Topics:
     def _publish(self, frame: Publish, text: bytes | str) -> None:
         """In order, but without waiting for the message before to be durable."""
         topic = self._channel(frame.id)
-        if self._publishing >= MAX_PUBLISHING:
-            raise Problem(Code.RATE_LIMITED, "Too many messages are under way; wait.")
         self._check_waiting(text)
         self._owner.check_token()
         self._shared.admission.publish(self._owner.caller)
-        self._publishing += 1
         topic.unsent += 1
         topic.then(lambda: self._start_message(topic, text), len(text))
 
     async def _start_message(self, topic: Topic, text: bytes | str) -> None:
+        slots = self._slots = self._slots or asyncio.Semaphore(MAX_PUBLISHING)
+        await slots.acquire()
         frame: Any = decode_frame(text)
         topic.unsent -= 1
         joined = topic.joined
         if joined is None:
-            self._publishing -= 1
+            slots.release()
             raise invalid("id", f"no channel is joined as {frame.id!r}")
         task = asyncio.get_running_loop().create_task(self._send_message(topic, joined, frame))
+        self._publishing += 1
         topic.publishing.add(task)
         topic.size += len(text)
-        task.add_done_callback(lambda done: self._published(topic, done, len(text)))
+        task.add_done_callback(lambda done: self._published(topic, done, len(text), slots))
 
     async def _send_message(self, topic: Topic, joined: Joined, frame: Publish) -> None:
         try:
@@ -258,10 +259,13 @@ class Topics:
             _log.exception("a message could not be published")
             self._tell(topic, Problem(Code.INTERNAL, Code.INTERNAL.title + "."), frame.ack)
 
-    def _published(self, topic: Topic, task: asyncio.Task[None], size: int) -> None:
+    def _published(
+        self, topic: Topic, task: asyncio.Task[None], size: int, slots: asyncio.Semaphore
+    ) -> None:
         topic.publishing.discard(task)
         topic.size -= size
         self._publishing -= 1
+        slots.release()
 
     def _acknowledge(self, frame: Ack) -> None:
         topic = self._channel(frame.id)
@@ -297,7 +301,6 @@ class Topics:
             self._tell(topic, problem)
             if self._by_id.get(topic.id) is topic:
                 del self._by_id[topic.id]
-            self._publishing -= topic.unsent
             topic.close()
 
     def _tell(self, topic: Topic, problem: Problem, ref: Ref = UNSET) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import msgspec
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from baas.errors import Code, Problem
 from baas.push.session import AUTH_COST, MAX_HELD, State
 from baas.push.topic import MAX_STEPS
-from baas.push.topics import MAX_PUBLISHING
+from baas.push.topics import MAX_PUBLISHING, MAX_WAITING
 from baas.push.wire import DRAIN, PING_SECONDS
 from tests.support.sessions import Bench, in_loop, settle
 
@@ -538,18 +539,63 @@ async def test_a_refused_message_names_its_ref() -> None:
 
 
 @in_loop
-async def test_no_more_messages_are_under_way_than_allowed() -> None:
+async def test_a_burst_of_messages_waits_its_turn() -> None:
+    """Whoever publishes faster than the disk takes it is not refused: so many are written at once,
+    and the rest follow in order, over other channels too."""
     bench = Bench()
     client = await bench.client()
     await client.say(**JOIN)
-    gate = bench.service.opened[0].durable = asyncio.Event()
-    for _ in range(MAX_PUBLISHING):
-        assert await client.say(type="publish", id="c", event="e") == []
-    (error,) = await client.say(type="publish", id="c", event="e", ack="r")
-    assert (error["ref"], error["code"]) == ("r", "RATE_LIMITED")
+    await client.say(**{**JOIN, "id": "d"})
+    first, second = bench.service.opened
+    gate = first.durable = second.durable = asyncio.Event()
+    for number in range(MAX_PUBLISHING + 20):
+        assert await client.say(type="publish", id="c", event="e", data=number) == []
+    assert await client.say(type="publish", id="d", event="e", data=0, ack="d") == []
+    assert first.published == list(range(MAX_PUBLISHING))
     gate.set()
-    await settle()
+    await client.session.settled()
+    assert first.published == list(range(MAX_PUBLISHING + 20))
+    assert [frame["ref"] for frame in client.heard()] == ["d"]
+
+
+@in_loop
+async def test_messages_that_wait_have_a_largest_size() -> None:
+    bench = Bench(rate_frames="off")
+    client = await bench.client()
+    await client.say(**JOIN)
+    (opened,) = bench.service.opened
+    gate = opened.durable = asyncio.Event()
+    large = "x" * 32_000
+    answers: list[Any] = []
+    while not answers:
+        answers = await client.say(type="publish", id="c", event="e", data=large, ack="r")
+        assert len(opened.published) <= MAX_PUBLISHING
+    assert (answers[0]["ref"], answers[0]["code"]) == ("r", "RATE_LIMITED")
+    gate.set()
+    await client.session.settled()
+    heard = client.heard()
+    assert {frame["type"] for frame in heard} == {"ack"}
+    assert len(heard) == MAX_WAITING // (32_000 + 100)
     assert (await client.say(type="publish", id="c", event="e", ack="r"))[0]["type"] == "ack"
+
+
+@in_loop
+async def test_what_waits_for_its_turn_is_let_go_with_its_channel() -> None:
+    bench = Bench()
+    client = await bench.client()
+    await client.say(**JOIN)
+    await client.say(**{**JOIN, "id": "d"})
+    first, second = bench.service.opened
+    gate = first.durable = asyncio.Event()
+    for number in range(MAX_PUBLISHING + 5):
+        await client.say(type="publish", id="c", event="e", data=number)
+    first.ended(Problem(Code.PERMISSION_DENIED, "no more"))
+    gate.set()
+    await client.session.settled()
+    assert len(first.published) == MAX_PUBLISHING
+    for number in range(MAX_PUBLISHING + 5):
+        await client.say(type="publish", id="d", event="e", data=number)
+    assert second.published == list(range(MAX_PUBLISHING + 5))
 
 
 @in_loop
