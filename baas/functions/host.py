@@ -176,6 +176,7 @@ class LocalHost:
             depth=call.depth + 1,
             deadline=deadline,
             ip=call.ip,
+            behind=uid_behind(call),
         )
 
     def _dispatch(self) -> Dispatch:
@@ -195,12 +196,21 @@ class LocalHost:
         return WriteInfo(actor=uid_behind(self._call), depth=self._call.depth)
 
 
+#: Triggers whose events the kit makes: in those `actor` is its own word. What other calls are given
+#: may be what a client sent, `actor` included.
+_KNOWS_ACTOR: Final = frozenset(
+    ("auth", "before", "custom", "database", "destination", "queue", "storage")
+)
+
+
 def uid_behind(call: Call) -> str | None:
     """The caller, or who made happen what triggered the call."""
-    if call.actor.uid is None and isinstance(call.event, dict):
+    if call.actor.uid is not None:
+        return call.actor.uid
+    if call.trigger.kind in _KNOWS_ACTOR and isinstance(call.event, dict):
         actor = call.event.get("actor")
-        return actor if call.trigger.kind != "event" and isinstance(actor, str) else None
-    return call.actor.uid
+        return actor if isinstance(actor, str) else None
+    return call.behind
 
 
 class ThreadHost:

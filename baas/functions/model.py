@@ -398,7 +398,8 @@ class Call(_Record, frozen=True, kw_only=True):
     `event` is a decoded JSON value, before its type is applied. `actor` is the verified caller
     (NOBODY behind a trigger). `deadline` is in seconds of `Clock.monotonic`, None: the function's
     timeout alone. `raw_event` and `raw_context` are what a foreign caller or contract sent.
-    `attempt` counts from 1. `alias` says which versions serve it.
+    `attempt` counts from 1. `alias` says which versions serve it. `behind` is the uid behind a call
+    from a function that nobody called itself.
     """
 
     function: str
@@ -415,3 +416,4 @@ class Call(_Record, frozen=True, kw_only=True):
     raw_context: Any = None
     ip: str = ""
     alias: str = "live"
+    behind: str | None = None

@@ -170,6 +170,30 @@ async def test_the_feed_names_who_is_behind_a_write_and_how_deep_it_is(shop: Sho
     assert [(event.actor, event.depth) for event in events] == [("ann", 3), ("bob", 0), (None, 0)]
 
 
+@shop(
+    """
+    @fn.event()
+    async def write(ctx, event):
+        await ctx.database.collection("posts").insert({"title": "a"})
+
+    @fn.event()
+    async def through(ctx, event):
+        await ctx.call("write", event)
+    """
+)
+async def test_nobody_names_himself_by_what_he_sends(shop: Shop) -> None:
+    """A function that hands its event on is no way to write in another's name; what the kit itself
+    knows of who is behind a trigger goes along."""
+    feed = shop.store.feed
+    start = await resolve(feed.head())
+    event = {"type": "x", "actor": "bob"}
+    await shop.call("through", event, kind="event")
+    await shop.call("through", event, kind="custom")
+    await shop.call("through", event, actor=ANN)
+    events = await resolve(feed.read(start))
+    assert [event.actor for event in events] == [None, "bob", "ann"]
+
+
 # -- transactions ---------------------------------------------------------------------------------
 
 TRANSFER = """
