@@ -20,25 +20,21 @@ from typing import Any, Final
 import msgspec
 
 from baas.database.lookups import FetchedLookups
-from baas.errors import ConfigurationError, denied
+from baas.errors import denied
 from baas.functions.model import EventTrigger, FunctionSpec
 from baas.functions.names import is_function_name, suggestion
 from baas.functions.routes import parse_mount
 from baas.guard import RequestFacts
 from baas.ports.documents import DocumentStore, LookupNeeded, Lookups
 from baas.query import expr as e
-from baas.query.conditions import Compiled, Env, Instant, compile
-from baas.rules.check import check_rule
-from baas.rules.model import Advice, Rule
-from baas.rules.places import place_in
-from baas.rules.syntax import RuleFault
+from baas.query.conditions import Env, Instant
+from baas.rules.entries import EntryRule, RuleReader, read_rule_text
+from baas.rules.model import Advice
 from baas.rules.vocabulary import AUTH_MEMBERS, Root, Scope
 from baas.schema.actor import Actor
-from baas.yamlfile import Mark, YamlFile, load_yaml
+from baas.yamlfile import Mark, load_yaml
 
 FILE_STEM: Final = "_functions"
-_SUFFIXES: Final = (".yaml", ".yml", ".json")
-_MAX_BYTES: Final = 1024**2
 _KEYS: Final = ("invoke", "http")
 EVERY: Final = "*"
 _REFUSAL: Final = "The rules do not allow this."
@@ -61,18 +57,11 @@ SCOPE: Final = Scope(
 )
 
 
-class FunctionRule(msgspec.Struct, frozen=True):
-    """A checked rule, ready to be asked."""
-
-    rule: Rule
-    compiled: Compiled
-
-
 class FunctionRules(msgspec.Struct, frozen=True, kw_only=True):
     """The whole file. `revision` is a digest of its text; `file` its name, "" where none is."""
 
-    invoke: dict[str, FunctionRule] = {}
-    http: dict[str, FunctionRule] = {}
+    invoke: dict[str, EntryRule] = {}
+    http: dict[str, EntryRule] = {}
     advice: tuple[Advice, ...] = ()
     file: str = ""
     revision: str = ""
@@ -97,25 +86,8 @@ class FunctionRules(msgspec.Struct, frozen=True, kw_only=True):
 def load_function_rules(folder: Path) -> FunctionRules:
     """The rules of a rules folder; without a file, no function can be called. ConfigurationError
     with file, line and column."""
-    named = [folder / f"{FILE_STEM}{suffix}" for suffix in _SUFFIXES]
-    present = [path for path in named if path.is_file()]
-    if len(present) > 1:
-        names = " and ".join(path.name for path in present)
-        raise ConfigurationError(f"there are {names}; one of them must go", file=present[1].name)
-    if not present:
-        return FunctionRules()
-    try:
-        data = present[0].read_bytes()
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as fault:
-        message = f"not UTF-8: byte {fault.start}"
-        raise ConfigurationError(message, file=present[0].name) from None
-    except OSError as fault:
-        message = f"cannot be read: {fault.strerror}"
-        raise ConfigurationError(message, file=present[0].name) from None
-    if len(data) > _MAX_BYTES:
-        raise ConfigurationError("a rule file is at most 1 MiB", file=present[0].name)
-    return read_function_rules(text, present[0].name)
+    found = read_rule_text(folder, FILE_STEM)
+    return FunctionRules() if found is None else read_function_rules(*found)
 
 
 def read_function_rules(text: str, file: str) -> FunctionRules:
@@ -124,17 +96,12 @@ def read_function_rules(text: str, file: str) -> FunctionRules:
     return _Reader(source, load_yaml(source, file)).read()
 
 
-class _Reader:
-    def __init__(self, source: str, yaml: YamlFile) -> None:
-        self.source = source
-        self.yaml = yaml
-        self.advice: list[Advice] = []
-
+class _Reader(RuleReader):
     def read(self) -> FunctionRules:
         data = {} if self.yaml.data is None else self.yaml.data
         if not isinstance(data, dict):
             raise self.yaml.error("a rule file is a mapping of functions' names")
-        kinds: dict[str, dict[str, FunctionRule]] = {key: {} for key in _KEYS}
+        kinds: dict[str, dict[str, EntryRule]] = {key: {} for key in _KEYS}
         for name, given in data.items():
             self._check_name(name)
             if not isinstance(given, dict):
@@ -172,37 +139,12 @@ class _Reader:
         if key == "invoke" and name.startswith("/"):
             raise self.yaml.error("a mount is not invoked; write http:", name, key, key=True)
 
-    def _rule(self, value: Any, name: str, key: str) -> FunctionRule:
-        text = self._text(value, name, key)
-        try:
-            expr, remarks = check_rule(text, SCOPE)
-        except RuleFault as fault:
-            place = self._place(text, name, key, fault.offset)
-            raise ConfigurationError(
-                fault.message, file=self.yaml.file, line=place.line, column=place.column
-            ) from None
-        for remark in remarks:
-            self._remark(remark.message, self._place(text, name, key, remark.offset))
-        mark = self.yaml.values[(name, key)]
-        if key == "invoke" and expr == e.TRUE:
-            self._remark(f"'{key}' is true for everyone, signed in or not", mark)
-        rule = Rule(expr=expr, text=text, file=self.yaml.file, line=mark.line, column=mark.column)
-        return FunctionRule(rule, compile(expr))
-
-    def _text(self, value: Any, name: str, key: str) -> str:
-        if isinstance(value, bool):
-            return "true" if value else "false"
-        if isinstance(value, str) and value.strip():
-            return value
-        raise self.yaml.error("a rule is true, false or an expression in quotes", name, key)
-
-    def _place(self, text: str, name: str, key: str, offset: int) -> Mark:
-        return place_in(self.source, self.yaml.values[(name, key)], text, offset)
-
-    def _remark(self, message: str, at: Mark) -> None:
-        self.advice.append(
-            Advice(message=message, file=self.yaml.file, line=at.line, column=at.column)
-        )
+    def _rule(self, value: Any, name: str, key: str) -> EntryRule:
+        found = self.rule(value, SCOPE, name, key)
+        if key == "invoke" and found.rule.expr == e.TRUE:
+            message = f"'{key}' is true for everyone, signed in or not"
+            self.remark(message, self.yaml.values[(name, key)])
+        return found
 
 
 # -- asking ---------------------------------------------------------------------------------------
@@ -238,10 +180,10 @@ class FunctionGuard:
         """Whether requests to it are held by a rule."""
         return self._http_rule(name) is not None
 
-    def _http_rule(self, name: str) -> FunctionRule | None:
+    def _http_rule(self, name: str) -> EntryRule | None:
         return self.rules.http.get(name or "/") or self.rules.http.get(EVERY)
 
-    async def _holds(self, rule: FunctionRule, actor: Actor, request: RequestFacts) -> bool:
+    async def _holds(self, rule: EntryRule, actor: Actor, request: RequestFacts) -> bool:
         variables = _variables(actor, request)
         try:
             return rule.compiled(Env(None, None, variables, _UNASKED)) is True

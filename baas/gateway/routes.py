@@ -11,7 +11,7 @@ from baas.database import bodies
 from baas.database.verbs import VERBS, Verb
 from baas.errors import Code
 from baas.functions.invocations import Invocation
-from baas.gateway import admin, database, functionadmin, functions, operations
+from baas.gateway import admin, database, functions, operations
 from baas.gateway.adminroutes import (
     accounts,
     audit,
@@ -24,6 +24,7 @@ from baas.gateway.adminroutes import (
     sources,
     users,
 )
+from baas.gateway.adminroutes import functions as adminfunctions
 from baas.gateway.adminroutes import settings as adminsettings
 from baas.gateway.auth import auth_routes
 from baas.gateway.realtime import poll
@@ -179,7 +180,7 @@ ADMIN: Final[tuple[Route, ...]] = (
     *backup.ROUTES,
     *pushes.ROUTES,
     *sources.ROUTES,
-    *functionadmin.ROUTES,
+    *adminfunctions.ROUTES,
 )
 
 OPERATIONS: Final[tuple[Route, ...]] = (

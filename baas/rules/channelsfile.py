@@ -164,7 +164,7 @@ class _Reader(EntriesReader):
     def _rule(
         self, value: Any, index: int, operation: ChannelOperation, params: tuple[str, ...]
     ) -> EntryRule:
-        found = self.rule(value, index, operation.value, _scope(operation, params))
+        found = self.rule(value, _scope(operation, params), index, operation.value)
         if operation is ChannelOperation.PUBLISH and found.rule.expr == e.TRUE:
             mark = self.yaml.values[(index, operation.value)]
             self.remark("'publish' is true for everyone, signed in or not", mark)

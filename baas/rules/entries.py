@@ -1,4 +1,5 @@
-"""What rule files that are lists of entries have in common: `_storage.yaml`, `_channels.yaml`."""
+"""What the rule files beside those of collections have in common: `_storage.yaml` and
+`_channels.yaml`, which are lists of entries, and `_functions.yaml`."""
 
 from __future__ import annotations
 
@@ -50,17 +51,50 @@ def read_rule_text(folder: Path, stem: str) -> tuple[str, str] | None:
     return text, present[0].name
 
 
-class EntriesReader:
-    """Reads a list of entries, each with a pattern under `pattern_key` and rules under others."""
-
-    pattern_key: str
-    keys: tuple[str, ...]
-    example: str
+class RuleReader:
+    """Reads the rules of a file, each at the place of its value, and collects what is to be said
+    of them."""
 
     def __init__(self, source: str, yaml: YamlFile) -> None:
         self.source = source
         self.yaml = yaml
         self.advice: list[Advice] = []
+
+    def rule(self, value: Any, scope: Scope, *at: str | int) -> EntryRule:
+        """ConfigurationError, at the part of it that is wrong."""
+        text = self._text(value, *at)
+        mark = self.yaml.values[at]
+        try:
+            expr, remarks = check_rule(text, scope)
+        except RuleFault as fault:
+            place = place_in(self.source, mark, text, fault.offset)
+            raise ConfigurationError(
+                fault.message, file=self.yaml.file, line=place.line, column=place.column
+            ) from None
+        for remark in remarks:
+            self.remark(remark.message, place_in(self.source, mark, text, remark.offset))
+        rule = Rule(expr=expr, text=text, file=self.yaml.file, line=mark.line, column=mark.column)
+        return EntryRule(rule, compile(expr))
+
+    def _text(self, value: Any, *at: str | int) -> str:
+        if isinstance(value, bool):
+            return "true" if value else "false"
+        if isinstance(value, str) and value.strip():
+            return value
+        raise self.yaml.error("a rule is true, false or an expression in quotes", *at)
+
+    def remark(self, message: str, at: Mark) -> None:
+        self.advice.append(
+            Advice(message=message, file=self.yaml.file, line=at.line, column=at.column)
+        )
+
+
+class EntriesReader(RuleReader):
+    """Reads a list of entries, each with a pattern under `pattern_key` and rules under others."""
+
+    pattern_key: str
+    keys: tuple[str, ...]
+    example: str
 
     def given(self) -> list[dict[str, Any]]:
         """The entries as they stand there, their form checked."""
@@ -81,33 +115,3 @@ class EntriesReader:
                 raise self.yaml.error(f"unknown key '{key}'{hint}", index, key, key=True)
         if not isinstance(entry.get(name), str):
             raise self.yaml.error(f"an entry needs a {name}, such as {self.example}", index)
-
-    def rule(self, value: Any, index: int, key: str, scope: Scope) -> EntryRule:
-        text = self._text(value, index, key)
-        try:
-            expr, remarks = check_rule(text, scope)
-        except RuleFault as fault:
-            place = self._place(text, index, key, fault.offset)
-            raise ConfigurationError(
-                fault.message, file=self.yaml.file, line=place.line, column=place.column
-            ) from None
-        for remark in remarks:
-            self.remark(remark.message, self._place(text, index, key, remark.offset))
-        mark = self.yaml.values[(index, key)]
-        rule = Rule(expr=expr, text=text, file=self.yaml.file, line=mark.line, column=mark.column)
-        return EntryRule(rule, compile(expr))
-
-    def _text(self, value: Any, index: int, key: str) -> str:
-        if isinstance(value, bool):
-            return "true" if value else "false"
-        if isinstance(value, str) and value.strip():
-            return value
-        raise self.yaml.error("a rule is true, false or an expression", index, key)
-
-    def _place(self, text: str, index: int, key: str, offset: int) -> Mark:
-        return place_in(self.source, self.yaml.values[(index, key)], text, offset)
-
-    def remark(self, message: str, at: Mark) -> None:
-        self.advice.append(
-            Advice(message=message, file=self.yaml.file, line=at.line, column=at.column)
-        )

@@ -187,7 +187,7 @@ class _Reader(EntriesReader):
     def _rule(
         self, value: Any, index: int, operation: FileOperation, params: tuple[str, ...]
     ) -> EntryRule:
-        found = self.rule(value, index, operation.value, _scope(operation, params))
+        found = self.rule(value, _scope(operation, params), index, operation.value)
         writes = operation in (FileOperation.WRITE, FileOperation.DELETE)
         if writes and found.rule.expr == e.TRUE:
             mark = self.yaml.values[(index, operation.value)]

@@ -1,1 +1,1 @@
-"""The admin API beside functions and jobs, one file per family."""
+"""The admin API, one file per family."""

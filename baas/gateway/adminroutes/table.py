@@ -61,14 +61,16 @@ def admin_route(
     answers: Any = dict[str, Any],
     *codes: Code,
     recorded: tuple[str, ...] = (),
+    limit: int = 0,
 ) -> Route:
     """`GET /v1/admin/{path}` without a body, else POST. A `scope` that ends in `:read` promises
-    that nothing is changed; any other call is in the audit log, with the members `recorded`."""
+    that nothing is changed; any other call is in the audit log, with the members `recorded`.
+    `limit` is of the body's bytes, 0 for what all bodies have."""
     return Route(
         method="GET" if body is None else "POST",
         path=f"/v1/admin/{path}",
         name=f"admin.{path.replace('/', '.')}",
-        endpoint=_endpoint(scope, body, work),
+        endpoint=_endpoint(scope, body, work, limit),
         access="admin",
         summary=summary,
         tag="admin",
@@ -80,13 +82,13 @@ def admin_route(
     )
 
 
-def _endpoint(scope: str, body_type: Any, work: Work) -> Endpoint:
+def _endpoint(scope: str, body_type: Any, work: Work, limit: int) -> Endpoint:
     decode = None if body_type is None else BodyDecoder(body_type)
 
     async def endpoint(call: Call) -> Answer:
         actor = admin_actor(call)
         require_scope(actor, scope)
-        body = None if decode is None else await decoded(call, decode)
+        body = None if decode is None else await decoded(call, decode, limit)
         return answer(await work(call.services, actor, body))
 
     return endpoint
@@ -104,6 +106,7 @@ def own_route(
     codes: tuple[Code, ...] = (),
     scope: str | None = None,
     recorded: tuple[str, ...] = (),
+    description: str = "",
 ) -> Route:
     """A route whose endpoint sees the whole call."""
     return Route(
@@ -119,4 +122,5 @@ def own_route(
         codes=codes,
         scope=scope,
         recorded=recorded,
+        description=description,
     )

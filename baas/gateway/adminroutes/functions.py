@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from base64 import b64decode
 from binascii import Error as NotBase64
-from collections.abc import Awaitable, Callable
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import msgspec
 
 from baas.auth.scopes import require_scope
-from baas.database.bodies import BodyDecoder
 from baas.errors import Code, ConfigurationError, Problem, invalid, not_found
 from baas.functions.bundle import MAX_BUNDLE_BYTES
 from baas.functions.logs import LogQuery
@@ -18,12 +16,13 @@ from baas.functions.model import Call, FunctionSpec, TriggerInfo, kind_of
 from baas.functions.registry import LIVE
 from baas.functions.triggers.events import parse
 from baas.functions.values import to_wire
-from baas.gateway.body import check_json_type, read_body
-from baas.gateway.exchange import JSON, NO_STORE, Answer
+from baas.gateway.adminroutes.table import Body, Work, admin_actor, admin_route, answer, own_route
+from baas.gateway.body import read_body
+from baas.gateway.exchange import Answer
 from baas.gateway.functions import READ, WRITE
 from baas.gateway.httpbody import headers_of
 from baas.gateway.route import Call as RouteCall
-from baas.gateway.route import Endpoint, Route
+from baas.gateway.route import Route
 from baas.gateway.services import Services
 from baas.ids import new_id
 from baas.ports.documents import resolve
@@ -34,35 +33,30 @@ from baas.schema.actor import NOBODY, Actor
 MAX_DEPLOY_BYTES: Final = MAX_BUNDLE_BYTES * 4 // 3 + 1024**2
 #: What the audit log keeps of bodies.
 RECORDED: Final = ("id", "name", "version", "versions", "function")
-_encoder: Final = msgspec.json.Encoder()
 
 
-class _Body(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    pass
-
-
-class DeployBody(_Body, frozen=True, kw_only=True):
+class DeployBody(Body, frozen=True, kw_only=True):
     """`files` by path below the functions folder, in base64; `config` the sections `functions`,
     `services` and `aggregate` of baas.yaml."""
 
     files: dict[str, str]
-    config: dict[str, Any] = {}
+    config: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
-class RollbackBody(_Body, frozen=True, kw_only=True):
+class RollbackBody(Body, frozen=True, kw_only=True):
     """To a version, or (without) to what was in force before the present one."""
 
     version: str | None = None
 
 
-class AliasBody(_Body, frozen=True, kw_only=True):
+class AliasBody(Body, frozen=True, kw_only=True):
     """One or two versions with their weights; of two, the second takes its share from the first."""
 
     versions: dict[str, float]
     name: str = LIVE
 
 
-class TailBody(_Body, frozen=True, kw_only=True):
+class TailBody(Body, frozen=True, kw_only=True):
     """`cursor` of the answer before; `wait` at most so many seconds for something to come."""
 
     cursor: str | None = None
@@ -70,16 +64,16 @@ class TailBody(_Body, frozen=True, kw_only=True):
     wait: float = 0.0
 
 
-class FailuresBody(_Body, frozen=True, kw_only=True):
+class FailuresBody(Body, frozen=True, kw_only=True):
     function: str = ""
     limit: int = 50
 
 
-class IdBody(_Body, frozen=True, kw_only=True):
+class IdBody(Body, frozen=True, kw_only=True):
     id: str
 
 
-class JobsBody(_Body, frozen=True, kw_only=True):
+class JobsBody(Body, frozen=True, kw_only=True):
     """`states` failed and expired are the dead letters; `kind` is call, message or webhook;
     `before` the `next` of the page before."""
 
@@ -120,8 +114,6 @@ class FunctionsStatus(msgspec.Struct, kw_only=True):
 
 
 # -- what they do ----------------------------------------------------------------------------------
-
-Work: TypeAlias = Callable[[Services, Actor, Any], Awaitable[Any]]
 
 
 async def _status(services: Services, actor: Actor, body: None) -> FunctionsStatus:
@@ -280,43 +272,16 @@ async def _redrive(services: Services, actor: Actor, body: IdBody) -> dict[str, 
 
 async def receive_event(route: RouteCall) -> Answer:
     """A CloudEvent, structured or binary: for the functions that listen for its type."""
-    actor = _admin(route, WRITE)
+    actor = admin_actor(route)
+    require_scope(actor, WRITE)
     services, exchange = route.services, route.exchange
     body = await read_body(exchange, route.receive, services.body_bytes)
     event = parse(headers_of(exchange.raw_headers), body)
     started = await services.functions.background.publish(event, actor.uid)
-    return _answer({"started": started})
+    return answer({"started": started})
 
 
 # -- the table -------------------------------------------------------------------------------------
-
-
-def _admin(route: RouteCall, scope: str) -> Actor:
-    actor = route.exchange.actor
-    if actor is None:  # the edge was gone round: better no answer than one to a stranger
-        raise Problem(Code.UNAUTHENTICATED, "An admin key is needed here.")
-    require_scope(actor, scope)
-    return actor
-
-
-def _answer(value: Any) -> Answer:
-    return Answer(_encoder.encode(value), 200, (JSON, NO_STORE))
-
-
-def _endpoint(scope: str, body_type: Any, work: Work) -> Endpoint:
-    decode = None if body_type is None else BodyDecoder(body_type)
-    largest = MAX_DEPLOY_BYTES if body_type is DeployBody else 0
-
-    async def endpoint(route: RouteCall) -> Answer:
-        actor = _admin(route, scope)
-        body = None
-        if decode is not None:
-            check_json_type(route.exchange)
-            limit = largest or route.services.body_bytes
-            body = decode(await read_body(route.exchange, route.receive, limit) or b"{}")
-        return _answer(await work(route.services, actor, body))
-
-    return endpoint
 
 
 def _route(
@@ -325,22 +290,12 @@ def _route(
     scope: str,
     work: Work,
     body: Any = None,
-    answer: Any = dict[str, Any],
+    answers: Any = dict[str, Any],
     *codes: Code,
 ) -> Route:
-    return Route(
-        method="GET" if body is None else "POST",
-        path=f"/v1/admin/{path}",
-        name=f"admin.{path.replace('/', '.')}",
-        endpoint=_endpoint(scope, body, work),
-        access="admin",
-        summary=summary,
-        tag="admin",
-        body=body,
-        answer=answer,
-        codes=codes,
-        scope=scope,
-        recorded=RECORDED,
+    limit = MAX_DEPLOY_BYTES if body is DeployBody else 0
+    return admin_route(
+        path, summary, scope, work, body, answers, *codes, recorded=RECORDED, limit=limit
     )
 
 
@@ -410,19 +365,15 @@ ROUTES: Final[tuple[Route, ...]] = (
         dict[str, Any],
         _MISSING,
     ),
-    Route(
-        method="POST",
-        path="/v1/admin/functions/events",
-        name="admin.functions.events",
-        endpoint=receive_event,
-        access="admin",
-        summary="Take a CloudEvent",
+    own_route(
+        "functions/events",
+        "Take a CloudEvent",
+        receive_event,
+        body=dict[str, Any],
+        answers=dict[str, Any],
         description=(
             "CloudEvents 1.0, structured (application/cloudevents+json) or binary (ce- headers)."
             " An event that comes again, by its source and id, starts nothing."
         ),
-        tag="admin",
-        body=dict[str, Any],
-        answer=dict[str, Any],
     ),
 )
