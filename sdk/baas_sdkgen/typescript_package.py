@@ -53,8 +53,28 @@ await cloud.auth().signInAnonymously()
 const db = cloud.database()
 ```
 
-`npm run build` compiles it into `dist/` (modules and CommonJS, ES2019); `npm pack` makes the
-package.
+In each place another platform: `web()`, `node()`, `wechat()`, `alipay()`, `uniapp()` from
+`{package}/uni`, `taro(Taro)`. In Node the session lives in memory, and live queries need a
+WebSocket: Node 22 has one, before that `npm install ws` and
+
+```ts
+import {{ node }} from '{package}/node'
+import {{ WebSocket }} from 'ws'
+
+const cloud = createCloud({{ url: 'https://api.example.com', platform: node({{ WebSocket }}) }})
+```
+
+A program written for `wx.cloud` takes `cloud` from `{package}/wx-cloud` and begins with
+`cloud.init({{ url }})`.
+
+To use it from its folder:
+
+```sh
+npm install && npm run build     # in here: the compiler, and dist/ (modules and CommonJS, ES2019)
+npm install ./path/to/here       # in the program that uses it
+```
+
+`npm pack` makes the package to publish.
 """
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from baas_sdkgen.runtime.py import AsyncCloud, BaasError, FileStore, MemoryStore, Progress
+from baas_sdkgen.runtime.py.errors import error_of
 from baas_sdkgen.runtime.py.sessions import from_text
 
 from tests.sdk.python.faces import FACES, Face, now, together, using
@@ -280,6 +281,13 @@ def test_an_error_carries_what_the_gateway_said(server: Scripted, face: Face) ->
     assert (fault.code, fault.status, fault.request_id) == ("VALIDATION_FAILED", 400, "r-1")
     assert [(one.path, one.message) for one in fault.errors] == [("document.title", "is required")]
     assert str(fault).endswith("; document.title: is required")
+
+
+def test_a_field_at_fault_is_named_once() -> None:
+    fields = [{"path": "a", "message": "is required"}, {"path": "b", "message": "is no date"}]
+    told = {"code": "VALIDATION_FAILED", "detail": "a: is required", "errors": fields}
+    fault = error_of(400, json.dumps(told).encode(), {})
+    assert str(fault) == "VALIDATION_FAILED: a: is required; b: is no date"
 
 
 @pytest.mark.parametrize(

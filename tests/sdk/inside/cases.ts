@@ -77,6 +77,21 @@ const CASES: Record<string, Case> = {
     await fails(cloud.downloadFile({ fileID: 'avatars/nobody/none.png' }), 'NOT_FOUND')
   },
 
+  async 'a fault names its field'(_tools, open) {
+    const cloud = open()
+    await cloud.auth().signInAnonymously()
+    let paths: string[] = []
+    const told = (fault: any) => void (paths = fault.errors.map((one: any) => one.path))
+    await cloud.database().collection('drafts').add({ title: 7 }).catch(told)
+    same(paths, ['document.title'])
+    await cloud.database().collection('drafts').addMany([{ title: 'x' }, { title: 7 }]).catch(told)
+    same(paths, ['documents.1.title'])
+  },
+
+  async 'the name of a collection is no address'(_tools, open) {
+    await fails(open().database().collection('posts/find?').get(), 'NOT_FOUND')
+  },
+
   async 'uploads tell how far they are, and stop'({ file, flaky }, open) {
     const cloud = open()
     const { uid } = await cloud.auth().signInAnonymously()

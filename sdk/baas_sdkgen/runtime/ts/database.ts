@@ -2,7 +2,7 @@
 
 import { command, Command, Condition, defined, toFilter, toUpdate } from './command.js'
 import { BaasError } from './errors.js'
-import { CallOptions, Http, pauseOf, sleep } from './http.js'
+import { CallOptions, databasePath, Http, pauseOf, sleep } from './http.js'
 import { newId } from './ids.js'
 import { Realtime, Watcher, WatchHandlers } from './realtime.js'
 import { AppShape, At, Changes, Path, Where, Writable } from './types.js'
@@ -186,7 +186,7 @@ export class Query<D, U> {
   }
 
   private call(verb: 'find' | 'count', body: any, options: CallOptions): Promise<any> {
-    return this.http.post(`/v1/database/${this.name}/${verb}`, body, 'read', options)
+    return this.http.post(databasePath(this.name, verb), body, 'read', options)
   }
 
   private with(more: Asked): Query<D, U> {
@@ -202,7 +202,7 @@ export class Collection<D, C, U> extends Query<D, U> {
   /** A new document; its `_id` is made here where it has none, so that a repeat changes nothing. */
   async add(document: Writable<C>, options: CallOptions = {}): Promise<Added> {
     const named = withId(document)
-    return { _id: named._id, ...(await this.insert([named], options)) }
+    return { _id: named._id, ...(await this.insert({ document: named }, options)) }
   }
 
   /** All of them or none. */
@@ -211,15 +211,15 @@ export class Collection<D, C, U> extends Query<D, U> {
     options: CallOptions = {},
   ): Promise<{ ids: string[]; queued?: true }> {
     const named = documents.map(withId)
-    return { ids: named.map((document) => document._id), ...(await this.insert(named, options)) }
+    return { ids: named.map((document) => document._id), ...(await this.insert({ documents: named }, options)) }
   }
 
   aggregate(): Aggregate {
     return new Aggregate(this.http, this.name, [])
   }
 
-  private async insert(documents: any[], options: CallOptions): Promise<{ queued?: true }> {
-    return queued(await this.http.write(this.name, 'insert', { documents }, options))
+  private async insert(body: object, options: CallOptions): Promise<{ queued?: true }> {
+    return queued(await this.http.write(this.name, 'insert', body, options))
   }
 }
 
@@ -262,7 +262,7 @@ export class DocumentReference<D, C, U> {
   }
 
   private async read(body: object, options: CallOptions): Promise<{ data: D }> {
-    const path = `/v1/database/${this.name}/get`
+    const path = databasePath(this.name, 'get')
     return { data: decode(await this.http.post(path, body, 'read', options)) }
   }
 
@@ -333,7 +333,7 @@ export class Aggregate {
 
   async end(options: CallOptions = {}): Promise<{ list: any[] }> {
     const body = { pipeline: this.stages }
-    const path = `/v1/database/${this.name}/aggregate`
+    const path = databasePath(this.name, 'aggregate')
     return { list: decode((await this.http.post(path, body, 'read', options)).documents) }
   }
 }
@@ -396,7 +396,7 @@ export class Transaction<A extends AppShape> {
     if (this.operations.length > 0) {
       throw new BaasError('INVALID_ARGUMENT', 'A transaction reads before it writes.')
     }
-    const path = `/v1/database/${name}/documents/${encodeURIComponent(id)}`
+    const path = databasePath(name, `documents/${encodeURIComponent(id)}`)
     const expected: Expected = { collection: name, id, etag: null }
     try {
       const answer = await this.http.send('GET', path, undefined, 'read', this.options)

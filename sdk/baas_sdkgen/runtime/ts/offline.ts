@@ -9,7 +9,7 @@
 
 import type { Auth } from './auth.js'
 import { BaasError } from './errors.js'
-import { CallOptions, Http, pauseOf } from './http.js'
+import { CallOptions, databasePath, Http, pauseOf } from './http.js'
 import { random } from './ids.js'
 import { Platform } from './platform.js'
 
@@ -109,7 +109,7 @@ export class OfflineQueue {
   write(collection: string, verb: string, body: any, options: CallOptions): Promise<any> {
     const user = this.auth.currentUser
     // Without a session there is no key, and so no way to send it once.
-    if (user === null) return this.http.post(pathOf(collection, verb), body, 'key', options)
+    if (user === null) return this.http.post(databasePath(collection, verb), body, 'key', options)
     const { signal } = options
     if (signal && signal.aborted) return Promise.reject(new BaasError('ABORTED', 'The call was aborted.'))
     const write: Kept = {
@@ -150,7 +150,7 @@ export class OfflineQueue {
     if (write.sent === undefined) this.mark(write)
     try {
       const { collection, verb, body, key } = write
-      const answer = await this.http.post(pathOf(collection, verb), body, 'key', { key })
+      const answer = await this.http.post(databasePath(collection, verb), body, 'key', { key })
       this.take(write.id)
       this.settle(write.id, (one) => one.resolve(answer))
     } catch (fault) {
@@ -292,10 +292,6 @@ class Store {
       return null
     }
   }
-}
-
-function pathOf(collection: string, verb: string): string {
-  return `/v1/database/${collection}/${verb}`
 }
 
 function publicly({ key: _key, sent: _sent, place: _place, ...write }: Kept): QueuedWrite {

@@ -58,7 +58,7 @@ export class Http {
   /** A write to the database: once, and later where it is allowed to wait. */
   write(collection: string, verb: string, body: any, options: CallOptions = {}): Promise<any> {
     if (this.queue !== null) return this.queue.write(collection, verb, body, options)
-    return this.post(`/v1/database/${collection}/${verb}`, body, 'key', options)
+    return this.post(databasePath(collection, verb), body, 'key', options)
   }
 
   async get(path: string, options: CallOptions = {}): Promise<any> {
@@ -155,6 +155,11 @@ export class Http {
 
 function isStale(fault: BaasError): boolean {
   return fault.code === 'TOKEN_EXPIRED' || fault.code === 'UNAUTHENTICATED'
+}
+
+/** A name cannot lead to another address. */
+export function databasePath(collection: string, verb: string): string {
+  return `/v1/database/${encodeURIComponent(collection)}/${verb}`
 }
 
 function parsed(body: string): any {

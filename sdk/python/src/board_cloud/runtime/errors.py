@@ -57,8 +57,10 @@ class BaasError(Exception):
         self.operation = operation
 
     def __str__(self) -> str:
-        fields = "".join(f"; {error.path}: {error.message}" for error in self.errors)
-        return f"{self.code}: {self.detail}{fields}"
+        fields = (f"{error.path}: {error.message}" for error in self.errors)
+        # Of a body with faults the gateway's text is the first one.
+        more = (f"; {field}" for field in fields if field != self.detail)
+        return f"{self.code}: {self.detail}{''.join(more)}"
 
 
 def error_of(status: int, body: bytes, headers: Any) -> BaasError:
