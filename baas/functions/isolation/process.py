@@ -11,12 +11,13 @@ import asyncio
 import logging
 import os
 import resource
+import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import Enum
 from functools import partial
 from pathlib import Path
@@ -141,6 +142,8 @@ class WorkerProcess:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 pass_fds=(theirs.fileno(),),
+                # Of its own: what its functions start is in it, and is killed with it.
+                process_group=0,
                 env=_environment(self._functions),
             )
 
@@ -360,14 +363,21 @@ class WorkerProcess:
         if self.state is State.GONE:
             return
         self._reason = self._reason or fault
-        self._process.kill()
+        self._kill_group()
         self._channel.close()
         self._over()
+
+    def _kill_group(self) -> None:
+        """The process, and the programs that its functions started, unless they left its group.
+        While it is not waited for, the number is its own; macOS refuses what has ended."""
+        if self._process.returncode is None:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
 
     def _lost(self) -> None:
         """The pipe has ended: the worker is gone, if by itself, it crashed."""
         if self.state is not State.GONE:
-            self._process.kill()
+            self._kill_group()
             self._over()
 
     def _over(self) -> None:

@@ -85,6 +85,27 @@ def test_a_process_is_killed_at_its_limit_while_others_are_served(name: str) -> 
     play()
 
 
+@shop(
+    f"""
+    import subprocess
+
+    @fn.event(isolation="process", timeout=0.5)
+    def converts(ctx, event):
+        with open({str(MARKER)!r}, "w") as file:
+            converter = subprocess.Popen(["sleep", "60"])
+            file.write(str(converter.pid))
+        converter.wait()
+    """
+)
+async def test_programs_that_a_function_started_are_killed_with_it(shop: Shop) -> None:
+    """Else each call that runs out of time leaves one running, and the limit holds nobody."""
+    try:
+        assert (await shop.problem("converts")).code is Code.FUNCTION_TIMEOUT
+        await gone(int(MARKER.read_text()))
+    finally:
+        MARKER.unlink(missing_ok=True)
+
+
 @shop(LIMITS)
 async def test_an_async_function_that_heeds_its_limit_keeps_its_worker(shop: Shop) -> None:
     pid = await shop.call("waits", 1)
