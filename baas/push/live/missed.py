@@ -80,22 +80,26 @@ class Missed:
             return None
 
     def _judged(self, events: list[ChangeEvent]) -> list[Change] | None:
-        query = self._query
-        if query.asked.limit is not None:
-            images = [image for event in events for image in (event.before, event.after)]
-            moved = any(self._entry(image) is not None for image in images)
-            return None if moved else []
+        """Of a window only where the same documents stand in it in the same order: the protocol has
+        one that moved told anew. One whose end is not known differs, for those that are followed
+        are whole."""
         was: dict[str, Entry | None] = {}
         for event in events:
             if event.id not in was:
                 was[event.id] = self._entry(event.before)
-        now = query.told
-        old = [entry for entry in now if entry.key[-1] not in was]
-        old += [entry for entry in was.values() if entry is not None]
-        return difference(sorted(old, key=lambda entry: entry.key), now)
+        if not was:
+            return []
+        old, now = self._query.told_before(was), self._query.told
+        if self._query.asked.limit is not None and _ids(old) != _ids(now):
+            return None
+        return difference(old, now)
 
     def _entry(self, image: bytes | None) -> Entry | None:
         if image is None:
             return None
         document = decode(image)
         return self._query.entry_of(image, document) if self._query.holds(document) else None
+
+
+def _ids(entries: list[Entry]) -> list[str]:
+    return [entry.key[-1] for entry in entries]

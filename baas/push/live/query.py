@@ -137,8 +137,9 @@ class LiveQuery:
         """The result as watchers were told it last."""
         return self._view.shown() if self._told is None else self._told
 
-    def entry(self, id: str) -> Entry | None:
-        return self._view.get(id)
+    def told_before(self, was: dict[str, Entry | None]) -> list[Entry]:
+        """See `View.shown_before`; to be asked when settled."""
+        return self._view.shown_before(was)
 
     @property
     def position(self) -> str:

@@ -113,14 +113,21 @@ class View:
         self._bytes = sum(len(entry.body) for entry in entries)
         self.complete = complete
 
-    def get(self, id: str) -> Entry | None:
-        """Whether or not it is within the limit."""
-        return self._entries.get(id)
-
     def shown(self) -> list[Entry]:
         """The result, in order."""
         entries = self._entries
         return [entries[key[-1]] for key in self._keys[: self.limit]]
+
+    def shown_before(self, was: dict[str, Entry | None]) -> list[Entry]:
+        """The result when these documents were as given, None for what did not belong to it, and
+        all others as they are. Where it reached behind what is known now, its end is missing."""
+        entries = [entry for id, entry in self._entries.items() if id not in was]
+        entries += [entry for entry in was.values() if entry is not None]
+        entries.sort(key=lambda entry: entry.key)
+        if self.limit is not None and not self.complete:
+            last = self._keys[-1]
+            entries = [entry for entry in entries if not last < entry.key]
+        return entries[: self.limit]
 
     # -- changes -----------------------------------------------------------------------------------
 
