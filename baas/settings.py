@@ -140,6 +140,9 @@ class AuthSettings(_Section, frozen=True):
     anonymous_token_days: _Count = 365
     """The same for anonymous sessions."""
 
+    anonymous_unused_days: Annotated[int, msgspec.Meta(ge=0)] = 0
+    """Days without use after which an anonymous account that owns nothing is removed; 0: never."""
+
     sign_up: bool = True
     """Whether strangers may create accounts with a name and password."""
 
@@ -289,6 +292,9 @@ class StorageSettings(_Section, frozen=True):
 
     s3_secret_key: str = ""
     """Secret key. Best from the environment: `BAAS_STORAGE__S3_SECRET_KEY`."""
+
+    s3_credentials: Literal["keys", "aws"] = "keys"
+    """Where keys come from: the two above, or as on AWS from the environment or a role."""
 
     s3_addressing: Literal["auto", "path", "virtual"] = "auto"
     """How a bucket is addressed: in the path, as a host name, or as the endpoint is known to

@@ -97,10 +97,13 @@ def server_names() -> list[str]:
 
 @contextmanager
 def serving(
-    name: str, folder: Path, certificate: tuple[Path, Path] | None = None
+    name: str,
+    folder: Path,
+    certificate: tuple[Path, Path] | None = None,
+    domain: str | None = None,
 ) -> Iterator[Server]:
     """The server of that name with its data in `folder`, for the length of a `with`. With a
-    certificate and its key it speaks TLS (versitygw)."""
+    certificate and its key it speaks TLS (versitygw); below a `domain` buckets are hosts."""
     if name == "given":
         env = os.environ
         keys = env["BAAS_TEST_S3_KEY"], env["BAAS_TEST_S3_SECRET"]
@@ -112,7 +115,7 @@ def serving(
     with log.open("wb") as out:
         process = subprocess.Popen(
             _command(name, binary(name), port, folder),
-            env={**os.environ, **_VARIABLES, **_tls(certificate)},
+            env={**os.environ, **_VARIABLES, **_tls(certificate), **_domain(domain)},
             stdout=out,
             stderr=subprocess.STDOUT,
         )
@@ -148,6 +151,10 @@ def _tls(certificate: tuple[Path, Path] | None) -> dict[str, str]:
     if certificate is None:
         return {}
     return {"VGW_CERT": str(certificate[0]), "VGW_KEY": str(certificate[1])}
+
+
+def _domain(domain: str | None) -> dict[str, str]:
+    return {} if domain is None else {"VGW_VIRTUAL_DOMAIN": domain, "MINIO_DOMAIN": domain}
 
 
 def _free_port() -> int:

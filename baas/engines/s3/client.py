@@ -14,12 +14,14 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from baas.engines.s3.credentials import NoCredentials, provider_for
 from baas.errors import Code, ConfigurationError, Problem
 from baas.ports.blobs import BlobMissing
 from baas.settings import StorageSettings
 
 if TYPE_CHECKING:
     from minio import Minio
+    from minio.credentials.providers import Provider
     from minio.error import S3Error
 
 log = logging.getLogger("baas.storage")
@@ -65,7 +67,9 @@ def address_of(url: str, setting: str) -> Address:
     return Address(parts.netloc, parts.scheme == "https")
 
 
-def make_client(settings: StorageSettings, address: Address, region: str | None) -> Minio:
+def make_client(
+    settings: StorageSettings, address: Address, region: str | None, keys: Provider
+) -> Minio:
     """A client for `address`. No request is made yet."""
     import certifi
     import urllib3
@@ -90,8 +94,7 @@ def make_client(settings: StorageSettings, address: Address, region: str | None)
     )
     client = Minio(
         address.host,
-        access_key=settings.s3_access_key,
-        secret_key=settings.s3_secret_key,
+        credentials=keys,
         secure=address.secure,
         region=region,
         http_client=pool,
@@ -111,6 +114,7 @@ def make_bucket(settings: StorageSettings) -> bool:
         settings,
         address_of(settings.s3_endpoint, "storage.s3_endpoint"),
         settings.s3_region or None,
+        provider_for(settings),
     )
     try:
         if client.bucket_exists(settings.s3_bucket):
@@ -123,7 +127,12 @@ def make_bucket(settings: StorageSettings) -> bool:
 
 def check_settings(settings: StorageSettings) -> None:
     """ConfigurationError where something is missing that no request has to be made for."""
-    for name in ("s3_endpoint", "s3_bucket", "s3_access_key", "s3_secret_key"):
+    keys = ("s3_access_key", "s3_secret_key")
+    own = settings.s3_credentials == "keys"
+    for name in keys:
+        if not own and getattr(settings, name):
+            raise ConfigurationError(f"storage.{name}: goes with storage.s3_credentials keys only")
+    for name in ("s3_endpoint", "s3_bucket", *(keys if own else ())):
         if not getattr(settings, name):
             variable = f"BAAS_STORAGE__{name.upper()}"
             raise ConfigurationError(f"storage.{name}: is needed for engine s3 (or {variable})")
@@ -138,6 +147,10 @@ def as_configuration(fault: Exception, settings: StorageSettings) -> Exception:
         code = fault.code or ""
         meant = _FAULTS.get(code, f"storage.s3_endpoint: the store refused with {code}")
         return ConfigurationError(meant)
+    if isinstance(fault, NoCredentials):
+        return ConfigurationError(
+            f"storage.s3_credentials: nobody hands out keys here ({fault}); is a role attached?"
+        )
     if isinstance(fault, HTTPError):
         return ConfigurationError(
             f"storage.s3_endpoint: {settings.s3_endpoint} cannot be reached ({_cause(fault)})"
@@ -169,6 +182,9 @@ def told_apart() -> Iterator[None]:
         if fault.code == _GONE:
             raise BlobMissing(fault.object_name) from None
         log.error("the S3 store refused: %s", _described(fault))
+        raise unavailable() from fault
+    except NoCredentials as fault:
+        log.error("nobody hands out the S3 store's keys: %s", fault)
         raise unavailable() from fault
     except (MinioException, HTTPError) as fault:
         log.error("the S3 store does not answer: %s", type(fault).__name__)

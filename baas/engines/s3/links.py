@@ -5,23 +5,35 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+from baas.engines.s3.credentials import NoCredentials, outlives
 from baas.ports.blobs import UploadForm
 
 if TYPE_CHECKING:
     from minio import Minio
+    from minio.credentials.providers import Provider
 
 #: The largest body that S3 takes in one request.
 MAX_FORM_BYTES: Final = 5 * 1024**3
 
 
 class PresignedLinks:
-    """`client` signs for the address that clients use, and makes no request."""
+    """`client` signs for the address that clients use, with `keys`. None for what these keys would
+    not outlive: a link must not end before it says so."""
 
-    def __init__(self, client: Minio, bucket: str) -> None:
+    def __init__(self, client: Minio, bucket: str, keys: Provider) -> None:
         self._client = client
         self._bucket = bucket
+        self._keys = keys
 
-    def read(self, name: str, seconds: int, content_type: str, disposition: str) -> str:
+    def _hold(self, seconds: int) -> bool:
+        try:
+            return outlives(self._keys.retrieve(), seconds)
+        except NoCredentials:
+            return False
+
+    def read(self, name: str, seconds: int, content_type: str, disposition: str) -> str | None:
+        if not self._hold(seconds):
+            return None
         url: str = self._client.get_presigned_url(
             "GET",
             self._bucket,
@@ -39,7 +51,7 @@ class PresignedLinks:
         """Nothing but this object, of this type, with exactly so many bytes."""
         from minio.datatypes import PostPolicy
 
-        if size > MAX_FORM_BYTES:
+        if size > MAX_FORM_BYTES or not self._hold(seconds):
             return None
         policy = PostPolicy(self._bucket, datetime.now(UTC) + timedelta(seconds=seconds))
         policy.add_equals_condition("key", name)

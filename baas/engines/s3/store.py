@@ -18,6 +18,7 @@ from time import monotonic
 from typing import Any, Final, ParamSpec, TypeVar
 
 from baas.engines.s3 import client
+from baas.engines.s3.credentials import provider_for
 from baas.engines.s3.links import PresignedLinks
 from baas.engines.s3.objects import MAX_OBJECT_BYTES, Bucket, Hashing, Sending
 from baas.errors import ConfigurationError
@@ -73,7 +74,8 @@ class S3Blobs:
     def _connect(self) -> None:
         settings = self._settings
         prefix = settings.s3_prefix.strip("/")
-        made = client.make_client(settings, self._address, settings.s3_region or None)
+        keys = provider_for(settings)
+        made = client.make_client(settings, self._address, settings.s3_region or None, keys)
         bucket = Bucket(made, settings.s3_bucket, f"{prefix}/" if prefix else "")
         try:
             bucket.reach()
@@ -81,8 +83,8 @@ class S3Blobs:
         except Exception as fault:
             raise client.as_configuration(fault, settings) from fault
         if settings.s3_links == "direct":
-            public = client.make_client(settings, self._public, region)
-            self._links = PresignedLinks(public, settings.s3_bucket)
+            public = client.make_client(settings, self._public, region, keys)
+            self._links = PresignedLinks(public, settings.s3_bucket, keys)
         self._bucket = bucket
 
     async def close(self) -> None:
