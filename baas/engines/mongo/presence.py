@@ -52,17 +52,18 @@ class Presence:
     async def free(self) -> None:
         """Ends what the dead left open; whoever gets no turn asks again."""
         try:
-            for row in await self._dead():
+            late = await self._late()
+            for row in await self._driver.find(HOLDERS, late):
                 _log.warning("the gateway %s is gone; what it left open is ended", row["_id"])
                 await self._driver.kill_sessions(row["sessions"])
-                await self._driver.delete(HOLDERS, {"_id": row["_id"], "seen": row["seen"]})
+                # Unless it has given a sign of life after all.
+                await self._driver.delete(HOLDERS, {**late, "_id": row["_id"]})
         except PyMongoError as error:
             _log.warning("what the dead left open could not be ended: %r", error)
 
-    async def _dead(self) -> list[Row]:
+    async def _late(self) -> Row:
         now: Any = await self._driver.server_time()
-        late: Row = {"_id": {"$ne": self._name}, "seen": {"$lt": now - timedelta(seconds=DEAD)}}
-        return await self._driver.find(HOLDERS, late)
+        return {"_id": {"$ne": self._name}, "seen": {"$lt": now - timedelta(seconds=DEAD)}}
 
     async def close(self) -> None:
         if self._task is None:

@@ -141,11 +141,13 @@ async def _happened(session: Session, wire: PollWire, wait: float) -> None:
     """Until there is something to tell, or nothing to wait for."""
     settled = asyncio.ensure_future(session.settled())
     full = asyncio.ensure_future(wire.full.wait())
-    await asyncio.wait(
-        {settled, full}, timeout=_SETTLE_SECONDS, return_when=asyncio.FIRST_COMPLETED
-    )
-    settled.cancel()
-    full.cancel()
+    try:
+        await asyncio.wait(
+            {settled, full}, timeout=_SETTLE_SECONDS, return_when=asyncio.FIRST_COMPLETED
+        )
+    finally:  # whoever asked may be gone by now
+        settled.cancel()
+        full.cancel()
     if wire.news.is_set() or wire.full.is_set() or not wait:
         return
     with suppress(TimeoutError):

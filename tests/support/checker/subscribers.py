@@ -126,9 +126,7 @@ class Subscriber:
     async def _something(self, connection: ClientConnection) -> None:
         chance = self.random.random()
         if chance < 0.9:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(0.2):
-                    await self._take(json.loads(await connection.recv()))
+            await self._hear(connection, 0.2)
         elif chance < 0.93:
             await asyncio.sleep(self.random.random() * 1.5)  # reads nothing for a while
         elif chance < 0.96:
@@ -193,6 +191,15 @@ class Subscriber:
 
     # -- what comes --------------------------------------------------------------------------------
 
+    async def _hear(self, connection: ClientConnection, seconds: float) -> None:
+        """A frame, if one comes so soon; what it leads to has its time."""
+        try:
+            async with asyncio.timeout(seconds):
+                text = await connection.recv()
+        except TimeoutError:
+            return
+        await self._take(json.loads(text))
+
     async def _take(self, frame: dict[str, Any]) -> None:
         kind, id = frame["type"], frame.get("id")
         if kind == "error":
@@ -238,9 +245,7 @@ class Subscriber:
             await self.caller.refresh()
             self._socket = await self._connect()
         while not done():
-            with suppress(TimeoutError):
-                async with asyncio.timeout(0.1):
-                    await self._take(json.loads(await self._socket.recv()))
+            await self._hear(self._socket, 0.1)
 
     async def leave(self) -> None:
         connection, self._socket = self._socket, None

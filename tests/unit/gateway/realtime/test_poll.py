@@ -94,6 +94,21 @@ async def test_who_hangs_up_leaves_nothing() -> None:
 
 
 @in_loop
+async def test_who_hangs_up_while_it_is_still_asked_who_it_is_leaves_no_task() -> None:
+    door = Door()
+    door.bench.identities.gate = asyncio.Event()
+    hung_up = asyncio.Event()
+    before = asyncio.all_tasks()
+    body = {"session": "s", "frames": [JOIN], "wait": 20}
+    waiting = asyncio.create_task(door.poll(body, hung_up))
+    await until(lambda: len(door.bench.sessions))
+    hung_up.set()
+    with pytest.raises(ClientGone):
+        await waiting
+    await until(lambda: asyncio.all_tasks() == before)
+
+
+@in_loop
 async def test_a_bad_token_in_a_frame_says_how_it_ended() -> None:
     body = {"session": "s", "frames": [{"type": "auth", "token": "forged"}, WATCH], "wait": 20}
     answer = await Door().poll(body)
