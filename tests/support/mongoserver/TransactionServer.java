@@ -6,8 +6,11 @@ import de.bwaldvogel.mongo.backend.QueryResult;
 import de.bwaldvogel.mongo.backend.memory.MemoryBackend;
 import de.bwaldvogel.mongo.bson.BsonTimestamp;
 import de.bwaldvogel.mongo.bson.Document;
+import de.bwaldvogel.mongo.wire.bson.BsonEncoder;
 import de.bwaldvogel.mongo.wire.message.MongoMessage;
 import de.bwaldvogel.mongo.wire.message.MongoQuery;
+import io.netty.buffer.ByteBuf;
+import io.netty.buffer.Unpooled;
 import io.netty.channel.Channel;
 import io.netty.channel.embedded.EmbeddedChannel;
 import java.time.Clock;
@@ -25,10 +28,13 @@ import java.util.TreeSet;
  * and reads of one moment.
  *
  * <p>Every collection lives in a backend of its own and is copied before a write that somebody else
- * must not see; what a transaction or a snapshot sees is a map of collections as they were. One
- * transaction may write at a time: the next one meets WriteConflict, as on a real server it does
- * where both write one document. A transaction whose collections were written by others since it
- * began meets it too.
+ * must not see; what a transaction or a snapshot sees is a map of collections as they were. What a
+ * copy took the place of is kept: once nobody sees it any more, the writes that it lacks are done to
+ * it, and it is the next copy. So a transaction costs what it writes, not what there is.
+ *
+ * <p>One transaction may write at a time: the next one meets WriteConflict, as on a real server it
+ * does where both write one document. A transaction whose collections were written by others since
+ * it began meets it too. Cursors hold what they found when they were opened.
  *
  * <p>Commands of the tests' own, on any database: {@code testFail: {command, code, labels, times}}
  * makes coming commands fail before they run, or after where {@code after} is true; an empty one
@@ -47,6 +53,13 @@ public final class TransactionServer implements MongoBackend {
   private static final int NO_SUCH_TRANSACTION = 251;
   private static final int NOT_PRIMARY = 10107;
   private static final int KEPT_SNAPSHOTS = 64;
+  private static final int KEPT_CURSORS = 256;
+  private static final int CURSOR_NOT_FOUND = 43;
+  /** Of a query that says nothing of batches, and what a batch may weigh, as on a real server. */
+  private static final int FIRST_BATCH = 101;
+  private static final long MOST_BYTES = 16 * 1024 * 1024;
+  /** More writes than this are not repeated: the copy is made anew. */
+  private static final int MOST_BEHIND = 500;
   private static final long ABANDONED_MS = 60_000;
 
   /** One collection at one time. {@code shared}: somebody still sees it, so writers copy first. */
@@ -54,6 +67,46 @@ public final class TransactionServer implements MongoBackend {
     final MemoryBackend backend = newBackend();
     final List<Document> indexes = new ArrayList<>();
     boolean shared;
+    /** As it was before, and the writes since. */
+    Coll spare;
+    List<Document> behind;
+
+    /** This takes the place of `last`, which it was made from. */
+    Coll after(Coll last) {
+      spare = last;
+      behind = new ArrayList<>();
+      last.spare = null;
+      last.behind = null;
+      return this;
+    }
+
+    /** Before it is done, for the backend keeps what it is given and changes it. */
+    void note(String command, Document query) {
+      if (spare == null) {
+        return;
+      }
+      // What takes the time of the server would be another one later.
+      boolean timed = !command.equals("insert") && query.toString().contains("$currentDate");
+      if (timed || behind.size() >= MOST_BEHIND) {
+        spare = null;
+        behind = null;
+      } else {
+        behind.add(query.cloneDeeply());
+      }
+    }
+
+    Coll caughtUp(String database) {
+      Coll found = spare;
+      for (Document query : behind) {
+        try {
+          apply(null, database, query.keySet().iterator().next(), query, found);
+        } catch (RuntimeException error) {
+          // As it failed the first time.
+        }
+      }
+      found.shared = false;
+      return found;
+    }
 
     Coll copy(String database, String name) {
       Coll copy = new Coll();
@@ -100,6 +153,8 @@ public final class TransactionServer implements MongoBackend {
   private final Map<String, Transaction> transactions = new HashMap<>();
   private final Map<String, String> finished = new LinkedHashMap<>();
   private final LinkedHashMap<Long, Map<String, Coll>> snapshots = new LinkedHashMap<>();
+  private final LinkedHashMap<Long, List<Document>> cursors = new LinkedHashMap<>();
+  private long lastCursor;
   private final List<Document> failures = new ArrayList<>();
   private Transaction writer;
   private long time = 1;
@@ -201,6 +256,11 @@ public final class TransactionServer implements MongoBackend {
           abortAllOf(String.valueOf(one));
         }
         return ok();
+      case "getmore":
+        return more(database, query);
+      case "killcursors":
+        ((List<?>) query.get("cursors")).forEach(cursors::remove);
+        return ok().append("cursorsKilled", query.get("cursors"));
       case "endsessions":
       case "refreshsessions":
         return ok();
@@ -250,20 +310,83 @@ public final class TransactionServer implements MongoBackend {
 
   // -- outside of transactions --------------------------------------------------------------------
 
-  private static Document read(
+  private Document read(
       Channel channel, String database, String command, Document query, Map<String, Coll> view) {
-    whole(query);
+    int size = whole(query);
     Coll coll = view.get(database + "." + query.get(command));
-    return (coll == null ? new Coll() : coll).run(channel, database, command, query);
+    Document answer = (coll == null ? new Coll() : coll).run(channel, database, command, query);
+    return answer.get("cursor") instanceof Document ? inBatches(answer, size) : answer;
   }
 
-  /** Everything in the first batch: cursors would outlive the copies that they read. */
-  private static void whole(Document query) {
+  /** Everything at once, for a cursor would outlive the copy that it reads; how much was asked for. */
+  private static int whole(Document query) {
+    Object options = query.containsKey("find") ? query : query.get("cursor");
+    Object asked = options instanceof Document ? ((Document) options).get("batchSize") : null;
+    boolean single = Boolean.TRUE.equals(query.get("singleBatch"));
     if (query.containsKey("find")) {
       query.put("batchSize", ALL);
       query.remove("singleBatch");
     } else if (query.containsKey("aggregate")) {
       query.put("cursor", new Document("batchSize", ALL));
+    }
+    return single ? ALL : asked instanceof Number ? ((Number) asked).intValue() : FIRST_BATCH;
+  }
+
+  private Document inBatches(Document answer, int size) {
+    Document cursor = (Document) answer.get("cursor");
+    List<Document> left = new ArrayList<>();
+    for (Object one : (List<?>) cursor.get("firstBatch")) {
+      left.add(((Document) one).cloneDeeply());
+    }
+    cursor.put("firstBatch", taken(left, size));
+    cursor.put("id", 0L);
+    if (!left.isEmpty()) {
+      cursor.put("id", ++lastCursor);
+      cursors.put(lastCursor, left);
+      if (cursors.size() > KEPT_CURSORS) {
+        cursors.remove(cursors.keySet().iterator().next());
+      }
+    }
+    return answer;
+  }
+
+  private Document more(String database, Document query) {
+    long id = ((Number) query.get("getMore")).longValue();
+    List<Document> left = cursors.get(id);
+    if (left == null) {
+      return error(CURSOR_NOT_FOUND, "cursor id " + id + " not found", List.of());
+    }
+    Object size = query.get("batchSize");
+    List<Document> batch = taken(left, size instanceof Number ? ((Number) size).intValue() : ALL);
+    if (left.isEmpty()) {
+      cursors.remove(id);
+    }
+    return ok().append("cursor", new Document("id", left.isEmpty() ? 0L : id)
+        .append("ns", database + "." + query.get("collection")).append("nextBatch", batch));
+  }
+
+  /** As many as were asked for, and no more than a message may hold. */
+  private static List<Document> taken(List<Document> left, int size) {
+    List<Document> batch = new ArrayList<>();
+    long bytes = 0;
+    for (Document one : left) {
+      bytes += sizeOf(one);
+      if (batch.size() == size || !batch.isEmpty() && bytes > MOST_BYTES) {
+        break;
+      }
+      batch.add(one);
+    }
+    left.subList(0, batch.size()).clear();
+    return batch;
+  }
+
+  private static int sizeOf(Document document) {
+    ByteBuf buffer = Unpooled.buffer();
+    try {
+      BsonEncoder.encodeDocument(document, buffer);
+      return buffer.readableBytes();
+    } finally {
+      buffer.release();
     }
   }
 
@@ -276,19 +399,28 @@ public final class TransactionServer implements MongoBackend {
     return apply(channel, database, command, query, writable(root, key, database));
   }
 
-  private static Coll writable(Map<String, Coll> view, String key, String database) {
+  private Coll writable(Map<String, Coll> view, String key, String database) {
     Coll coll = view.get(key);
     if (coll == null) {
       coll = new Coll();
     } else if (coll.shared) {
-      coll = coll.copy(database, key.substring(database.length() + 1));
+      boolean free = coll.spare != null && !isSeen(key, coll.spare);
+      String name = key.substring(database.length() + 1);
+      coll = (free ? coll.caughtUp(database) : coll.copy(database, name)).after(coll);
     }
     view.put(key, coll);
     return coll;
   }
 
+  private boolean isSeen(String key, Coll coll) {
+    return root.get(key) == coll
+        || snapshots.values().stream().anyMatch(view -> view.get(key) == coll)
+        || transactions.values().stream().anyMatch(one -> one.view.get(key) == coll);
+  }
+
   private static Document apply(
       Channel channel, String database, String command, Document query, Coll coll) {
+    coll.note(command, query);
     if (command.equals("createIndexes")) {
       Document kept = query.cloneDeeply();
       Document answer = coll.run(channel, database, command, query);
