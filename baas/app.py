@@ -66,7 +66,7 @@ from baas.rules.storagefile import StorageRules, load_storage_rules
 from baas.secret import MasterSecret
 from baas.settings import ObserveSettings, Settings
 from baas.storage.images.variants import Variants
-from baas.storage.rows import STORAGE_COLLECTIONS
+from baas.storage.rows import FILES, STORAGE_COLLECTIONS, UPLOADS
 from baas.storage.service import StorageService
 
 if TYPE_CHECKING:
@@ -150,6 +150,7 @@ class App:
         self._rules = Rules.load(self.rules_folder)
         self.guard: Final = RuleGuard(self._rules.book)
         self.auth: Final = AuthService(self.store, settings, clock, secret)
+        self.unused: Final = self.auth.unused_accounts({FILES: ("openid",), UPLOADS: ("openid",)})
         self.database: Final = DatabaseService(self.store, self.guard, settings, clock, secret)
         self.vault: Final = SecretVault(self.store, secret, clock)
         self.secrets: Final = Secrets(self.vault)
@@ -341,6 +342,7 @@ class App:
             await self.store.open()
             await self.put_in_force(self._rules)
             await self.auth.start()
+            self.unused.start()
             self.set_up_code = await self.auth.admins.set_up_code()
             await self.secrets.start()
             await self.storage.start()
@@ -387,6 +389,7 @@ class App:
         await self.images.stop()
         await self.storage.stop()
         await self.secrets.stop()
+        await self.unused.stop()
         await self.auth.close()
         await self.store.close()
         if self._started:

@@ -6,7 +6,7 @@ caller and where the request came from; `routes` is the table of them. The gatew
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 
 from baas.auth import bodies
 from baas.auth.accounts import Accounts, Opened
@@ -20,12 +20,14 @@ from baas.auth.keys import SigningKeys
 from baas.auth.passwords import Passwords
 from baas.auth.sessions import Sessions, revoked
 from baas.auth.tokens import AccessTokens, RefreshTokens
+from baas.auth.unused import UnusedAccounts
 from baas.auth.users import admit_profile, shown
 from baas.auth.wechat import Wechat
 from baas.clock import Clock
 from baas.errors import Code, Problem, denied, invalid
 from baas.ports.documents import DocumentStore, MaybeAwaitable
 from baas.schema.actor import Actor
+from baas.schema.values import Path
 from baas.secret import MasterSecret
 from baas.settings import Settings
 
@@ -45,6 +47,7 @@ class AuthService:
         """`passwords` with cheap parameters is for tests."""
         auth, app = settings.auth, settings.app.name
         self._settings = settings
+        self._store = store
         self._clock = clock
         self._passwords = passwords or Passwords(auth.hash_workers)
         self._wechat = Wechat(auth)
@@ -83,6 +86,11 @@ class AuthService:
         """Waits for the hashes under way. Safe to call twice."""
         self._passwords.close()
         self._wechat.close()
+
+    def unused_accounts(self, owners: Mapping[str, Path]) -> UnusedAccounts:
+        """See `UnusedAccounts`; `owners` are reserved collections of other services."""
+        days = self._settings.auth.anonymous_unused_days
+        return UnusedAccounts(self._store, self._clock, days, owners, self._cache.drop)
 
     # -- who calls ---------------------------------------------------------------------------------
 
