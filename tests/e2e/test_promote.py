@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import secrets
 import shutil
 import subprocess
@@ -10,9 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from baas_sdkgen.runtime.py import Cloud
 
+from tests.sdk.python.runner import run
 from tests.support import mongo
-from tests.support.gateway import running, write_app
+from tests.support.board import serving_board
+from tests.support.gateway import ROOT, running, write_app
+from tests.support.populace import Populace
 
 APP = {
     "baas.yaml": "app: {name: moving}\n",
@@ -125,3 +131,26 @@ def test_from_sqlite_to_mongo_and_back(lived: tuple[Path, dict[str, Any]]) -> No
     with running(folder) as gateway:
         notes = gateway.post("/v1/database/notes/find", token=token).json()["documents"]
         assert sorted(note["_id"] for note in notes) == ["n", "there"]
+
+
+def test_a_populated_board_moves_and_its_clients_notice_nothing(tmp_path: Path) -> None:
+    """`python -m tests.support.populace` makes larger ones; docs/scale.md has what they took."""
+    folder = tmp_path / "board"
+    with serving_board(folder) as gateway:
+        populace = Populace(gateway.url)
+        populace.fill(documents=5000, files=100)
+        populace.close()
+    secret = (folder / "data" / "secret").read_text().strip()
+    (folder / "new.yaml").write_text(
+        f"app: {{name: board}}\nserver: {{secret: {secret}}}\n"
+        f"database: {{engine: mongo, mongo_database: promote-{secrets.token_hex(6)}, "
+        f"mongo_url: '{mongo.server_url()}'}}\n"
+    )
+    told = promote(folder, "--to", "new.yaml")
+    assert "100 files" in told
+    assert "the digests of both sides agree" in told
+    shutil.copy(folder / "new.yaml", folder / "baas.yaml")
+    steps = json.loads((ROOT / "tests" / "sdk" / "scenario.json").read_text())["steps"]
+    off = {f"BAAS_LIMITS__RATE_{kind}": "off" for kind in ("AUTH", "READ", "WRITE")}
+    with running(folder, **off) as gateway, Cloud(gateway.url, trust_env=False) as cloud:
+        assert asyncio.run(run(cloud, steps, lambda: None)) == len(steps)
