@@ -412,6 +412,10 @@ class ObserveSettings(_Section, frozen=True):
     access_sample: _Share = 1.0
     """Share of successful requests that are logged; failures always are."""
 
+    metrics: Literal["open", "key"] = "open"
+    """Who may read `/metrics`: `open` everyone who reaches it, `key` admin keys with
+    `settings:read`."""
+
 
 class Settings(_Section, frozen=True):
     """All of baas.yaml."""

@@ -16,6 +16,7 @@ from baas.gateway.actor import settle
 from baas.gateway.exchange import JSON, NO_STORE, Answer, Exchange
 from baas.gateway.route import Call
 from baas.gateway.services import Services
+from baas.schema.actor import Actor
 
 PREFIX: Final = "/v1/admin"
 
@@ -32,9 +33,15 @@ async def require_admin_key(services: Services, exchange: Exchange) -> None:
     """UNAUTHENTICATED for any other caller, a signed-in user too."""
     if exchange.path in ENTRANCES and b"authorization" not in exchange.headers:
         return
+    await admin_of(services, exchange)
+
+
+async def admin_of(services: Services, exchange: Exchange) -> Actor:
+    """The admin key that calls; UNAUTHENTICATED for any other caller."""
     actor = exchange.actor = await settle(services.callers.actor(exchange))
     if actor.key is None or not actor.trusted:
         raise Problem(Code.UNAUTHENTICATED, "An admin key is needed here.")
+    return actor
 
 
 class RulesStatus(msgspec.Struct):

@@ -9,7 +9,9 @@ from typing import Final
 
 import msgspec
 
+from baas.auth.scopes import require_scope
 from baas.errors import Code, Problem, not_found
+from baas.gateway.admin import admin_of
 from baas.gateway.exchange import JSON, Answer, Header, matches_etag
 from baas.gateway.route import Call
 from baas.observe.metrics import CONTENT_TYPE
@@ -18,6 +20,7 @@ from baas.ports.documents import resolve
 #: A store that takes longer than this to answer is not ready.
 READY_SECONDS: Final = 2.0
 
+_METRICS: Final = "settings:read"
 _NO_STORE: Final[Header] = (b"cache-control", b"no-store")
 _DOCS_CSP: Final[Header] = (
     b"content-security-policy",
@@ -53,6 +56,9 @@ async def readyz(call: Call) -> Answer:
 
 
 async def metrics(call: Call) -> Answer:
+    """`observe.metrics: key`: UNAUTHENTICATED for all but admin keys."""
+    if call.services.settings.observe.metrics == "key":
+        require_scope(await admin_of(call.services, call.exchange), _METRICS)
     await call.services.metrics.refresh()
     body = call.services.metrics.render()
     return Answer(body, 200, ((b"content-type", CONTENT_TYPE.encode()), _NO_STORE))

@@ -13,7 +13,7 @@ from baas.gateway.admin import is_admin_path
 from baas.gateway.adminroutes.accounts import ENTRANCES, PERSONAL
 from baas.gateway.route import Route
 from baas.gateway.routes import all_routes
-from baas.settings import Settings
+from baas.settings import ObserveSettings, Settings
 from tests.support.app import Harness, Reply, running_app
 from tests.support.gateway import write_app
 
@@ -22,7 +22,7 @@ OPEN = {
     "operations.jwks": "public keys",
     "operations.healthz": "alive or not",
     "operations.readyz": "ready or not",
-    "operations.metrics": "numbers, to be kept from strangers at the proxy",
+    "operations.metrics": "numbers, to be kept from strangers at the proxy or by `observe.metrics`",
     "operations.docs": "the kit's own page",
     "operations.docs_file": "the kit's own page",
 }
@@ -200,3 +200,13 @@ def test_names_that_begin_with_an_underscore_do_not_exist_for_anyone(app: Harnes
         for name in ("_users", "_sessions", "_keys", "_admin_keys", "_anything"):
             answer = app.post(f"/v1/database/{name}/find", {}, token)
             assert (answer.status, answer.code) == (403, "PERMISSION_DENIED")
+
+
+def test_numbers_can_be_kept_for_admin_keys(tmp_path: Path) -> None:
+    settings = Settings(observe=ObserveSettings(metrics="key"))
+    with running_app(write_app(tmp_path, {"baas.yaml": ""}), settings) as app:
+        assert app.get("/metrics").code == "UNAUTHENTICATED"
+        assert app.get("/metrics", app.sign_in()).code == "UNAUTHENTICATED"
+        assert app.get("/metrics", app.admin_key("users:read")).code == "PERMISSION_DENIED"
+        assert b"baas_requests_total" in app.get("/metrics", app.admin_key("settings:read")).body
+        assert app.get("/readyz").status == 200
