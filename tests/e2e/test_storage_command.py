@@ -172,6 +172,8 @@ def test_rm_deletes_files_and_with_r_what_is_below(gateway: Gateway, here: Path)
     assert len(paths(gateway, "rm/")) == 4
     done(gateway, "rm", "-r", "rm/b")
     assert paths(gateway, "rm/") == ["rm/a", "rm/bc"]
+    nothing = storage(gateway, "rm", "-r", "rm/bc")  # a file
+    assert (nothing.code, nothing.errors) == (1, "Error: there is no file below rm/bc\n")
     found = storage(gateway, "rm", "rm/none", "rm/a")
     assert found.code == 1
     assert found.lines == ["delete  rm/a"]
@@ -345,6 +347,18 @@ def test_nothing_is_deleted_where_something_failed(gateway: Gateway, here: Path)
     assert "is no folder here" in found.errors
     assert "old: not deleted" in found.errors
     assert set(tree(here / "two")) == {"old", "a"}
+
+
+def test_an_empty_folder_does_not_delete_everything(gateway: Gateway, here: Path) -> None:
+    """Such as a disk that is not mounted, or a build that failed."""
+    done(gateway, "put", write(here, "x", b"1"), "whole/a")
+    (here / "empty").mkdir()
+    assert done(gateway, "sync", here / "empty", "cloud:whole").lines == []
+    for more in ((), ("--dry-run",)):
+        found = storage(gateway, "sync", here / "empty", "cloud:whole", "--delete", *more)
+        assert found.code == 1
+        assert "there is no file below" in found.errors
+    assert paths(gateway, "whole/") == ["whole/a"]
 
 
 def test_names_that_cannot_be_paths_fail_alone(gateway: Gateway, here: Path) -> None:

@@ -179,7 +179,7 @@ def rm(
     with _wire(url, key, data) as wire:
         names = list(paths)
         if recursive:
-            names = [file.path for path in paths for file in wire.files(path.rstrip("/") + "/")]
+            names = [name for path in paths for name in _below(wire, path)]
         failed = _looked_for(wire, names) if dry_run else _removed(wire, names)
         for name in names:
             if name in failed:
@@ -188,6 +188,13 @@ def rm(
                 click.echo(f"delete  {name}")
     if failed:
         raise click.ClickException(f"{count(len(failed), 'file')} not deleted")
+
+
+def _below(wire: Wire, path: str) -> list[str]:
+    names = [file.path for file in wire.files(path.rstrip("/") + "/")]
+    if not names:
+        raise click.ClickException(f"there is no file below {path}")
+    return names
 
 
 def _removed(wire: Wire, names: list[str]) -> dict[str, Refused]:
@@ -239,7 +246,7 @@ def sync(
     or cloud: for all files.
 
     Files are compared by size and SHA-256. With --delete, what is not at SOURCE is deleted once all
-    else went well. Symbolic links here are neither sent nor followed.
+    else went well, and never all that there is. Symbolic links here are neither sent nor followed.
     """
     from baas.cli.storage.sync import Options, carry_out
 
@@ -258,13 +265,17 @@ def sync(
 
 
 def _plan(wire: Wire, source: str, target: str, options: Any) -> list[Step]:
+    from baas.cli.storage.local import files_below
     from baas.cli.storage.sync import plan_down, plan_up
 
     if target.startswith(_CLOUD):
         root = Path(source)
         if not root.is_dir():
             raise click.ClickException(f"{source} is no folder")
-        return plan_up(wire, root, _prefix(target), options)
+        steps = plan_up(wire, root, _prefix(target), options)
+        if steps and not any(files_below(root, options.exclude)):
+            raise click.ClickException(f"there is no file below {source}; to delete all: rm -r")
+        return steps
     prefix = _prefix(source)
     if next(wire.files(prefix), None) is None:
         raise click.ClickException(f"there is no file below {source}")

@@ -40,8 +40,10 @@ class Local(msgspec.Struct, frozen=True):
 
 
 def files_below(root: Path, exclude: tuple[str, ...] = ()) -> Iterator[Local]:
-    """Regular files, in order. Symbolic links are left out: what they lead to may be anything."""
-    for folder, folders, names in os.walk(root):
+    """Regular files, in order. Symbolic links are left out: what they lead to may be anything.
+    OSError for a folder that cannot be read: taken for an empty one, it would have its files
+    deleted at the other side."""
+    for folder, folders, names in os.walk(root, onerror=_raise):
         here = Path(folder).relative_to(root)
         folders[:] = sorted(name for name in folders if not _excluded(here / name, exclude))
         for name in sorted(names):
@@ -52,6 +54,10 @@ def files_below(root: Path, exclude: tuple[str, ...] = ()) -> Iterator[Local]:
             if stat.S_ISREG(found.st_mode):
                 spelt = unicodedata.normalize("NFC", (here / name).as_posix())
                 yield Local(spelt, path, found.st_size)
+
+
+def _raise(fault: OSError) -> None:
+    raise fault
 
 
 def excluded(name: str, patterns: tuple[str, ...]) -> bool:

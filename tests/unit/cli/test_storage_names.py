@@ -135,3 +135,21 @@ def test_only_regular_files_are_sent_and_names_are_in_one_form(tmp_path: Path) -
 )
 def test_patterns(name: str, pattern: str, fits: bool) -> None:
     assert excluded(name, (pattern,)) == fits
+
+
+def test_a_folder_that_cannot_be_read_is_not_an_empty_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`sync --delete` would delete at the other side what lies in it."""
+    (tmp_path / "closed").mkdir()
+    (tmp_path / "a").write_text("1")
+    real = os.scandir
+
+    def scandir(folder: str) -> object:
+        if folder.endswith("closed"):
+            raise PermissionError(13, "Permission denied", folder)
+        return real(folder)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    with pytest.raises(PermissionError):
+        list(files_below(tmp_path))
