@@ -6,6 +6,7 @@ Runs over the route table itself, so that a new route meets these tests by being
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
