@@ -1,7 +1,7 @@
 """Places as cells that an index can find.
 
 The unit cube around the globe is cut into cells, coarse and fine ones. A row is filed under those
-that the box around its geometries meets, at each size; at sizes where these would be too many,
+that the boxes around its geometries meet, at each size; at sizes where these would be too many,
 under `*`. A region is looked for in its cells of the finest size of which it needs few. Both only
 narrow down: each candidate is asked again by the evaluator.
 
@@ -15,7 +15,7 @@ from itertools import product
 from math import floor
 from typing import Final
 
-from baas.query import shapes, sphere
+from baas.query import shapes
 from baas.query.evaluate import candidates
 from baas.query.geo import Region, search_box
 from baas.query.sphere import Box
@@ -33,13 +33,21 @@ def cells_of(document: Document, path: Path) -> list[str]:
     """What a row is filed under; nothing where there is no geometry to be found."""
     found = (shapes.shape_of(value) for value in candidates(document, path))
     boxes = [box for shape in found if shape is not None and (box := shapes.box_of(shape))]
-    if not boxes:
-        return []
-    box = sphere.union(boxes)
     cells: list[str] = []
-    for level in _LEVELS:
-        cells += _cells(box, level, _MOST_FILED) or [_cell(level, _EVERYWHERE)]
+    for level in _LEVELS if boxes else ():
+        cells += _filed(boxes, level) or [_cell(level, _EVERYWHERE)]
     return cells
+
+
+def _filed(boxes: list[Box], level: int) -> list[str]:
+    """The cells of a size that any of the boxes meets; none where there are too many."""
+    found: set[str] = set()
+    for box in boxes:
+        cells = _cells(box, level, _MOST_FILED)
+        found.update(cells)
+        if not cells or len(found) > _MOST_FILED:
+            return []
+    return sorted(found)
 
 
 def cells_for(region: Region) -> list[str] | None:
