@@ -26,15 +26,22 @@ MAX_USER_AGENT: Final = 256
 _ROLE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}", re.ASCII)
 #: Whitespace, control and unassigned characters make names that look alike.
 _REFUSED_CATEGORIES: Final = ("C", "Z")
+#: Default_Ignorable_Code_Point, as far as the categories do not refuse them: fillers and variation
+#: selectors, with which a second `ann` would look like the first.
+_UNSEEN: Final = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
 
 
 def username_key(name: str, path: str = "username") -> str:
-    """The form in which names are compared: NFKC, case folded, NFKC again (Unicode 15, 3.13).
+    """The form in which names are compared: NFKC, case folded, without what is not shown (Unicode
+    15, 3.13: NFKC_Casefold).
 
     INVALID_ARGUMENT for whitespace and control characters. Letters of different scripts that
     look alike stay different names.
     """
-    key = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+    folded = unicodedata.normalize("NFKC", name).casefold()
+    key = unicodedata.normalize("NFKC", _UNSEEN.sub("", unicodedata.normalize("NFKC", folded)))
     if not key or any(unicodedata.category(c)[0] in _REFUSED_CATEGORIES for c in name + key):
         raise invalid(path, "must not be empty or hold spaces or control characters")
     return key

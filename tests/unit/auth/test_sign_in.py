@@ -48,6 +48,30 @@ async def test_names_that_differ_in_case_or_width_are_one_name(auth: Bench, spel
     assert (await auth.sign_in(spelling)).user.uid == session.user.uid
 
 
+UNSEEN = [
+    "\ufe0f",
+    "\u034f",
+    "\u115f",
+    "\u1160",
+    "\u3164",
+    "\uffa0",
+    "\u17b4",
+    "\u180b",
+    "\U000e0100",
+]
+
+
+@pytest.mark.parametrize("unseen", UNSEEN)
+@scenario()
+async def test_nobody_signs_up_as_another_with_something_unseen(auth: Bench, unseen: str) -> None:
+    await auth.sign_up("Ann")
+    for spelling in (f"ann{unseen}", f"{unseen}ann", f"a{unseen}{unseen}nn"):
+        with refused(Code.CONFLICT):
+            await auth.sign_up(spelling)
+    with refused(Code.INVALID_ARGUMENT):
+        await auth.sign_up(unseen)
+
+
 @pytest.mark.parametrize("name", ["", " ", "a b", "a\n", "a\u200b", "a\u0000", "\u00ad"])
 @scenario()
 async def test_names_with_spaces_or_invisible_characters_are_refused(
