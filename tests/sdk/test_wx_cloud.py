@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -15,6 +16,7 @@ from tests.support.node import RUNTIME, bundle, node, tool
 from tests.support.wechat import OPENID, fake_wechat
 
 EXISTING: Final = FOLDER.parent / "existing" / "app.js"
+FACE: Final = str(RUNTIME / "wx-cloud.ts")
 IMPORT: Final = "const cloud = wx.cloud\n"
 INIT: Final = "cloud.init({ env: 'todo-prod-1a2b', traceUser: true })\n"
 APP: Final = {
@@ -30,10 +32,11 @@ APP: Final = {
     ),
     "rules/_functions.yaml": "sum: {invoke: auth != null}\n",
     "functions/sum.py": (
-        "from baas import Context, fn\n\n\n"
+        "from datetime import UTC, datetime\n\nfrom baas import Context, fn\n\n\n"
         "@fn.event()\n"
         "async def sum(ctx: Context, event: dict[str, int]) -> dict[str, object]:\n"
-        "    return {'sum': event['a'] + event['b'], 'loginType': ctx.auth.loginType}\n"
+        "    at = datetime.now(UTC)\n"
+        "    return {'sum': event['a'] + event['b'], 'loginType': ctx.auth.loginType, 'at': at}\n"
     ),
 }
 
@@ -51,18 +54,22 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
 
 @pytest.fixture(scope="module")
 def found(gateway: Gateway, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    folder = tmp_path_factory.mktemp("bundle")
     text = EXISTING.read_text()
     assert text.count(IMPORT) == text.count(INIT) == 1
-    face = RUNTIME / "wx-cloud.ts"
-    text = text.replace(IMPORT, f"const {{ cloud }} = require({str(face)!r})\n")
-    (folder / "app.js").write_text(text.replace(INIT, f"cloud.init({{ url: {gateway.url!r} }})\n"))
+    text = text.replace(IMPORT, f"const {{ cloud }} = require({FACE!r})\n")
+    text = text.replace(INIT, f"cloud.init({{ url: {gateway.url!r} }})\n")
+    return said(text, tmp_path_factory.mktemp("bundle"))
+
+
+def said(program: str, folder: Path) -> dict[str, Any]:
+    """What it saw in the fake of wx, bundled as a mini-program's build does."""
+    (folder / "app.js").write_text(program)
     form = ("--format=iife", "--global-name=inside", "--target=es2019", "--platform=neutral")
     out = folder / "bundle.js"
     tool("esbuild", folder / "app.js", "--bundle", *form, "--log-level=error", f"--outfile={out}")
     alias = f"--alias:ws={FOLDER / 'node_modules' / 'ws'}"
-    program = bundle(FOLDER / "in-existing.ts", folder / "in-existing.mjs", alias)
-    answer: dict[str, Any] = json.loads(node(program, out))
+    runner = bundle(FOLDER / "in-existing.ts", folder / "in-existing.mjs", alias)
+    answer: dict[str, Any] = json.loads(node(runner, out))
     return answer
 
 
@@ -75,7 +82,7 @@ def test_it_signs_in_by_wx_login_once(found: dict[str, Any]) -> None:
     assert found["called"].count("login") == 1
     result = found["seen"]["callFunction"]
     assert result == {
-        "result": {"sum": 3, "loginType": "WECHAT"},
+        "result": {"sum": 3, "loginType": "WECHAT", "at": "20"},
         "errMsg": "cloud.callFunction:ok",
         "traced": True,
     }
@@ -96,6 +103,7 @@ def test_queries_have_the_shapes_of_wx_cloud(seen: dict[str, Any]) -> None:
     assert seen["next"] == ["number 4", "number 3", "number 2", "number 1", "number 0"]
     assert seen["count"] == {"total": 3, "errMsg": "collection.count:ok"}
     assert seen["some"] == ["_id,title buy milk", "_id,title number 1", "_id,title number 2"]
+    assert seen["before"] == [{"title": "number 6"}]
     assert seen["sums"] == {
         "list": [{"_id": "far", "n": 15}, {"_id": "near", "n": 7}],
         "errMsg": "collection.aggregate:ok",
@@ -132,6 +140,7 @@ def test_writes_have_the_shapes_of_wx_cloud(seen: dict[str, Any]) -> None:
         ("invalid", -501007, "collection.add:fail -501007 invalid parameters"),
         ("twice", -502001, "collection.add:fail -502001 database request fail"),
         ("noData", -401002, "collection.add:fail -401002 invalid api parameters"),
+        ("noList", -401002, "cloud.getTempFileURL:fail -401002 invalid api parameters"),
         ("noFunction", -504001, "cloud.callFunction:fail -504001 functions request fail"),
         ("badFunction", -501007, "cloud.callFunction:fail -501007"),
         ("noFile", -503003, "cloud.downloadFile:fail -503003 storage file not exists"),
@@ -173,7 +182,9 @@ def test_files(seen: dict[str, Any]) -> None:
     assert files["last"] == 100
     assert files["links"] == [[0, 900, True], [-503003, 60, False]]
     assert files["got"] == [200, "a picture", "cloud.downloadFile:ok"]
-    gone = [{"fileID": file, "status": 0, "errMsg": "ok"}]
+    assert files["old"] == [True, 0, True, 200], "a fileID of the environment it came from"
+    old = "cloud://todo-prod-1a2b.746f-todo-prod-1a2b-1300000000/pictures/a.png"
+    gone = [{"fileID": old, "status": 0, "errMsg": "ok"}]
     assert files["gone"] == {"fileList": gone, "errMsg": "cloud.deleteFile:ok"}
 
 
@@ -190,6 +201,24 @@ def test_watches(seen: dict[str, Any]) -> None:
         {"id": 3, "titles": [], "changes": [[0, "dequeue", "remove", "live", None]]},
     ]
     assert seen["watchDenied"] == -502003
+    assert seen["order"] == ["todo-7", "todo-6", "todo-5"], "as wx.cloud, where none is asked for"
+
+
+#: Of a program that says `wx.cloud` in every page: the first lines of its app.js.
+EVERYWHERE: Final = """
+Object.defineProperty(wx, 'cloud', {{ value: require({face!r}).cloud, configurable: true }})
+wx.cloud.init({{ url: {url!r} }})
+
+module.exports.run = async () => {{
+  const {{ errMsg }} = await wx.cloud.database().collection('todos').count()
+  return JSON.stringify(errMsg)
+}}
+"""
+
+
+def test_a_program_may_say_wx_cloud_in_every_page(gateway: Gateway, tmp_path: Path) -> None:
+    program = EVERYWHERE.format(face=FACE, url=gateway.url)
+    assert said(program, tmp_path)["seen"] == "collection.count:ok"
 
 
 def test_the_openid_is_wechats(gateway: Gateway, found: dict[str, Any]) -> None:

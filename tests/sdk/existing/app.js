@@ -97,6 +97,23 @@ async function lists() {
     .sort({ _id: 1 })
     .end()
   seen.sums = sums
+  const [pair] = (
+    await todos
+      .aggregate()
+      .match({ _id: 'todo-7' })
+      .lookup({
+        from: 'todos',
+        let: { progress: '$progress' },
+        pipeline: $.pipeline()
+          .match(_.and([{ title: _.neq('x') }, { progress: _.lt(8) }]))
+          .match(_.expr($.eq(['$progress', $.subtract(['$$progress', 1])])))
+          .project({ _id: 0, title: 1 })
+          .done(),
+        as: 'before',
+      })
+      .end()
+  ).list
+  seen.before = pair.before
   return first._id
 }
 
@@ -150,19 +167,25 @@ async function files() {
   const links = await cloud.getTempFileURL({ fileList: [uploaded.fileID, { fileID: 'cloud://todo/pictures/none.png', maxAge: 60 }] })
   const got = await cloud.downloadFile({ fileID: uploaded.fileID })
   const text = wx.getFileSystemManager().readFileSync(got.tempFilePath, 'utf8')
-  const gone = await cloud.deleteFile({ fileList: [uploaded.fileID] })
+  // As it was kept in documents, before.
+  const kept = 'cloud://todo-prod-1a2b.746f-todo-prod-1a2b-1300000000/pictures/a.png'
+  const [old] = (await cloud.getTempFileURL({ fileList: [kept] })).fileList
+  const again = await cloud.downloadFile({ fileID: kept })
+  await failing('noList', cloud.getTempFileURL({ fileList: uploaded.fileID }))
+  const gone = await cloud.deleteFile({ fileList: [kept] })
   seen.files = {
     uploaded,
     last: progress[progress.length - 1],
     links: links.fileList.map((one) => [one.status, one.maxAge, /^http/.test(one.tempFileURL)]),
     got: [got.statusCode, text, got.errMsg],
+    old: [old.fileID === kept, old.status, /^http/.test(old.tempFileURL), again.statusCode],
     gone,
   }
 }
 
 async function functions() {
   const { result, errMsg, requestID } = await cloud.callFunction({ name: 'sum', data: { a: 1, b: 2 } })
-  seen.callFunction = { result, errMsg, traced: requestID !== '' }
+  seen.callFunction = { result: { ...result, at: result.at.slice(0, 2) }, errMsg, traced: requestID !== '' }
 }
 
 async function live() {
@@ -189,6 +212,16 @@ async function live() {
   await todos.doc('live').remove()
   await until(4)
   await watcher.close()
+  const newest = await new Promise((resolve) => {
+    const all = todos.where({ progress: _.in([5, 6, 7]) }).watch({
+      onChange: ({ docs }) => {
+        resolve(docs.map((doc) => doc._id))
+        all.close()
+      },
+      onError: resolve,
+    })
+  })
+  seen.order = newest
   seen.watch = snapshots.map(({ id, type, docs, docChanges }) => ({
     id,
     type,

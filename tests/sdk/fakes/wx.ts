@@ -53,6 +53,10 @@ export function createWx(options: { code?: string; kept?: Map<string, string> } 
     onAppShow: (call: () => void) => void listeners.show.push(call),
     onAppHide: (call: () => void) => void listeners.hide.push(call),
     onNetworkStatusChange: (call: (state: any) => void) => void listeners.network.push(call),
+    /** As on a phone: there, but not to be assigned. */
+    get cloud(): any {
+      throw new Error("WeChat's own wx.cloud was asked")
+    },
     getAppBaseInfo: () => ({ SDKVersion: '3.3.0', language: 'zh_CN', theme: 'light' }),
   }
   return {

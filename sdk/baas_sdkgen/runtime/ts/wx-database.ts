@@ -7,6 +7,7 @@ import { Watcher } from './realtime.js'
 import { AnyApp } from './types.js'
 import { ServerDate } from './values.js'
 import { asWxError, Called, Callbacks, Silent, Told, told } from './wx-errors.js'
+import { WxPipeline } from './wx-pipeline.js'
 import { command, Geo, RegExpOf, withShapes } from './wx-values.js'
 
 /** What is needed of the face itself. */
@@ -38,6 +39,8 @@ interface WithData {
 
 /** What `get` gives where no limit is set, as in `wx.cloud`: programs page by it. */
 const PAGE = 20
+/** What one answer holds at most, as the gateway is set up unless told otherwise. */
+const LARGEST = 1000
 
 export class WxDatabase {
   readonly config = {}
@@ -115,16 +118,17 @@ export class WxQuery {
     readonly collectionName: string,
     private readonly steps: Step[] = [],
     private readonly most?: number,
+    private readonly sorted = false,
   ) {}
 
   where(condition: any): WxQuery {
     return this.with_((query) => query.where(condition))
   }
   orderBy(field: string, direction: string): WxQuery {
-    return this.with_((query) => query.orderBy(field, direction as 'asc' | 'desc'))
+    return this.with_((query) => query.orderBy(field, direction as 'asc' | 'desc'), true)
   }
   limit(most: number): WxQuery {
-    return new WxQuery(this.face, this.collectionName, this.steps, most)
+    return new WxQuery(this.face, this.collectionName, this.steps, Math.min(most, LARGEST), this.sorted)
   }
   skip(documents: number): WxQuery {
     return this.with_((query) => query.skip(documents))
@@ -168,7 +172,9 @@ export class WxQuery {
 
   watch(options: WatchOptions): Listener {
     const { most } = this
-    const opening = this.query().then((query) => (most === undefined ? query : query.limit(most)))
+    // Without an order it is that of `wx.cloud`.
+    const asked = this.sorted ? this : this.orderBy('_id', 'desc')
+    const opening = asked.query().then((query) => (most === undefined ? query : query.limit(most)))
     return watching(opening, options)
   }
 
@@ -178,8 +184,8 @@ export class WxQuery {
     return this.steps.reduce((query, step) => step(query), all)
   }
 
-  private with_(step: Step): WxQuery {
-    return new WxQuery(this.face, this.collectionName, [...this.steps, step], this.most)
+  private with_(step: Step, sorted = this.sorted): WxQuery {
+    return new WxQuery(this.face, this.collectionName, [...this.steps, step], this.most, sorted)
   }
 }
 
@@ -201,7 +207,7 @@ export class WxCollection extends WxQuery {
 
   /** Stages by their names; `end()` runs them. */
   aggregate(): WxAggregate {
-    return new WxAggregate(this.face, this.collectionName, [])
+    return new WxAggregate(this.face, this.collectionName)
   }
 
   private async documents(): Promise<Documents<any, any, any>> {
@@ -209,52 +215,29 @@ export class WxCollection extends WxQuery {
   }
 }
 
-type Stage = [name: string, value: any]
+type Stages = ConstructorParameters<typeof WxPipeline>[0]
 
-export class WxAggregate {
+export class WxAggregate extends WxPipeline {
   constructor(
     private readonly face: Face,
     private readonly name: string,
-    private readonly stages: Stage[],
-  ) {}
-
-  match = (condition: any) => this.then_('match', condition)
-  project = (fields: any) => this.then_('project', fields)
-  addFields = (fields: any) => this.then_('addFields', fields)
-  group = (groups: any) => this.then_('group', groups)
-  sort = (fields: any) => this.then_('sort', fields)
-  limit = (most: number) => this.then_('limit', most)
-  skip = (documents: number) => this.then_('skip', documents)
-  unwind = (path: any) => this.then_('unwind', path)
-  count = (name: string) => this.then_('count', name)
-  sortByCount = (expression: any) => this.then_('sortByCount', expression)
-  lookup = (options: any) => this.then_('lookup', options)
-  replaceRoot = (options: any) => this.then_('replaceRoot', options)
-  bucket = (options: any) => this.then_('bucket', options)
-  /** Of so many documents; `{size}` as well. */
-  sample = (size: any) => this.then_('sample', typeof size === 'number' ? { size } : size)
-  /** `key` is needed. */
-  geoNear = (options: any) => this.then_('geoNear', options)
-  /** Refused by the gateway, which says so. */
-  bucketAuto = (options: any) => this.then_('bucketAuto', options)
+    stages?: Stages,
+  ) {
+    super(stages)
+  }
 
   end(options: Called<ListResult>): void
   end(options?: Silent): Promise<ListResult>
   end(options?: Callbacks<any>): any {
     return told('collection.aggregate', 'database', options, async () => {
-      const database = (await this.face.entered()).database()
-      let pipeline = database.collection(this.name).aggregate()
-      for (const [name, value] of this.stages) {
-        if (name === 'match') pipeline = pipeline.match(value)
-        else if (name === 'geoNear') pipeline = pipeline.geoNear(value)
-        else pipeline = pipeline.stage({ [`$${name}`]: value })
-      }
+      const all = (await this.face.entered()).database().collection(this.name).aggregate()
+      const pipeline = this.done().reduce((before: typeof all, stage) => before.stage(stage), all)
       return { list: withShapes((await pipeline.end()).list) }
     })
   }
 
-  private then_(name: string, value: any): WxAggregate {
-    return new WxAggregate(this.face, this.name, [...this.stages, [name, value]])
+  protected override with_(stages: Stages): WxAggregate {
+    return new WxAggregate(this.face, this.name, stages)
   }
 }
 

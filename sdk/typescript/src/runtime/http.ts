@@ -162,7 +162,7 @@ export function databasePath(collection: string, verb: string): string {
   return `/v1/database/${encodeURIComponent(collection)}/${verb}`
 }
 
-function parsed(body: string): any {
+export function parsed(body: string): any {
   if (body === '') return null
   try {
     return JSON.parse(body)

@@ -195,7 +195,8 @@ function naming(name: Name): { fileId: string } | { path: string } {
   return name.indexOf(SCHEME) === 0 ? { fileId: name } : { path: name }
 }
 
-function pathOf(name: Name): string {
+/** Of the file, whichever app its `fileID` names. */
+export function pathOf(name: Name): string {
   if (name.indexOf(SCHEME) !== 0) return name
   const rest = name.slice(SCHEME.length)
   return rest.slice(rest.indexOf('/') + 1)

@@ -12,12 +12,15 @@
  */
 
 import { BaasError } from './errors.js'
+import { parsed } from './http.js'
 import { Cloud } from './index.js'
 import { Abort, Platform, Progress } from './platform.js'
 import { wechat } from './platforms/wechat.js'
 import { WxDatabase } from './wx-database.js'
 import { Called, Callbacks, numberOf, Silent, Told, told, WxCloudError } from './wx-errors.js'
-import { decode, encode } from './values.js'
+import { pathOf } from './storage.js'
+import { encode } from './values.js'
+import { withTexts } from './wx-values.js'
 
 export interface InitOptions {
   /** The gateway. */
@@ -173,7 +176,7 @@ export class WxCloud {
       const { http } = await this.entered()
       const path = `/v1/functions/${encodeURIComponent(name)}`
       const answer = await http.send('POST', path, JSON.stringify(encode(data)), 'key', {})
-      const result = decode(JSON.parse(answer.body || 'null'))
+      const result = withTexts(parsed(answer.body))
       return { result, requestID: answer.headers['x-request-id'] || '' }
     })
   }
@@ -208,12 +211,12 @@ export class WxCloud {
   getTempFileURL(options: GetTempFileURLOptions & Silent): Promise<GetTempFileURLResult>
   getTempFileURL(options: GetTempFileURLOptions & Callbacks<any>): any {
     return told('cloud.getTempFileURL', 'storage', options, async () => {
-      const { fileList: wanted } = options
-      const { fileList } = await (await this.entered()).getTempFileURL({ fileList: wanted })
+      const wanted = listOf(options).map((one) => (typeof one === 'string' ? { fileID: one } : one))
+      const files = wanted.map((one) => ({ ...one, fileID: named(one.fileID) }))
+      const { fileList } = await (await this.entered()).getTempFileURL({ fileList: files })
       return {
-        fileList: fileList.map(({ fileID, tempFileURL, code, errMsg }, place) => {
-          const asked = wanted[place]
-          const maxAge = (typeof asked === 'object' && asked.maxAge) || LINK_LASTS
+        fileList: fileList.map(({ tempFileURL, code, errMsg }, place) => {
+          const { fileID, maxAge = LINK_LASTS } = wanted[place]
           return { fileID, tempFileURL, maxAge, ...statusOf(code, errMsg) }
         }),
       }
@@ -224,12 +227,24 @@ export class WxCloud {
   deleteFile(options: DeleteFileOptions & Silent): Promise<DeleteFileResult>
   deleteFile(options: DeleteFileOptions & Callbacks<any>): any {
     return told('cloud.deleteFile', 'storage', options, async () => {
-      const { fileList } = await (await this.entered()).deleteFile({ fileList: options.fileList })
+      const wanted = listOf(options)
+      const { fileList } = await (await this.entered()).deleteFile({ fileList: wanted.map(named) })
       return {
-        fileList: fileList.map(({ fileID, code, errMsg }) => ({ fileID, ...statusOf(code, errMsg) })),
+        fileList: fileList.map(({ code, errMsg }, place) => ({ fileID: wanted[place], ...statusOf(code, errMsg) })),
       }
     })
   }
+}
+
+function listOf<T>(options: { fileList: T[] }): T[] {
+  if (!options || !Array.isArray(options.fileList)) throw new TypeError('parameter.fileList should be Array')
+  return options.fileList
+}
+
+/** By its path: a `fileID` that was kept since `wx.cloud` names an environment that there is no more. */
+function named(fileID: string): string {
+  if (typeof fileID !== 'string') throw new TypeError('parameter.fileID should be String')
+  return pathOf(fileID)
 }
 
 /** Of one file in a list: 0, or the number of what was wrong. */

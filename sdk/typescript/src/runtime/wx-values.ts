@@ -2,6 +2,7 @@
 
 import { command as commands, Condition } from './command.js'
 import { Geo as shapes, RegExpValue } from './values.js'
+import { WxPipeline } from './wx-pipeline.js'
 
 /** GeoJSON with the members that programs read. They travel as `type` and `coordinates`. */
 class Shape {
@@ -68,6 +69,17 @@ export function withShapes(value: any): any {
   return made
 }
 
+/** What functions answer, where dates come as text: between them and programs there is JSON alone. */
+export function withTexts(value: any): any {
+  if (Array.isArray(value)) return value.map(withTexts)
+  if (value === null || typeof value !== 'object') return value
+  const names = Object.keys(value)
+  if (names.length === 1 && typeof value.$date === 'string') return value.$date
+  const made: any = {}
+  for (const name of names) made[name] = withTexts(value[name])
+  return made
+}
+
 /** `_.aggregate.sum('$likes')` is `{$sum: '$likes'}`; what the server does not know it refuses. */
 const OPERATORS =
   'abs add addToSet allElementsTrue and anyElementTrue arrayElemAt arrayToObject avg ceil cmp concat ' +
@@ -81,11 +93,12 @@ const OPERATORS =
   'week year zip'
 
 type Operator = (value: any) => object
-
-export const aggregate: Record<string, Operator> = { neq: (value) => ({ $ne: value }) }
+const operators: Record<string, Operator> = { neq: (value) => ({ $ne: value }) }
 OPERATORS.split(' ').forEach((name) => {
-  aggregate[name] = (value) => ({ [`$${name}`]: value })
+  operators[name] = (value) => ({ [`$${name}`]: value })
 })
+
+export const aggregate = Object.assign(operators, { pipeline: () => new WxPipeline() })
 
 /** Its shapes may be those of `Geo` here. */
 type Located = (options: any) => Condition
@@ -95,5 +108,7 @@ export const command = {
   geoNear: commands.geoNear as Located,
   geoWithin: commands.geoWithin as Located,
   geoIntersects: commands.geoIntersects as Located,
+  /** In `match`: what an expression says of the document. */
+  expr: (expression: any) => ({ $expr: expression }),
   aggregate,
 }
