@@ -10,7 +10,7 @@ One verb is a batch of one operation; a transaction is a batch of many.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import chain
 from typing import NoReturn, TypeAlias
 
@@ -20,6 +20,7 @@ from baas.database.context import Call, Context
 from baas.database.idempotency import once
 from baas.database.lookups import MAX_ATTEMPTS, NOTHING_KNOWN, Changed, FetchedLookups, checks
 from baas.database.reads import decide_get
+from baas.database.turns import Turns
 from baas.errors import Code, FieldError, Problem
 from baas.ports.documents import (
     Check,
@@ -27,6 +28,7 @@ from baas.ports.documents import (
     KnownLookups,
     LookupNeeded,
     Lookups,
+    MaybeAwaitable,
     Once,
     Step,
     StepResult,
@@ -46,7 +48,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     render: Callable[[Results, Lookups], bytes]
 
 
-Planner: TypeAlias = Callable[[KnownLookups], Plan]
+#: One that has much to do answers later, and gives others their turn meanwhile.
+Planner: TypeAlias = Callable[[KnownLookups], MaybeAwaitable[Plan]]
 
 
 class Operation(msgspec.Struct, frozen=True, kw_only=True):
@@ -123,6 +126,8 @@ class Batch:
         while True:
             try:
                 plan = operation.planner(lookups)
+                if not isinstance(plan, Plan):
+                    plan = await plan
             except LookupNeeded as need:
                 if not isinstance(lookups, FetchedLookups):
                     lookups = FetchedLookups(self._context.store)
@@ -153,8 +158,13 @@ class Batch:
     async def _rendered(self, results: Results) -> bytes:
         lookups = FetchedLookups(self._context.store)
         while True:
+            turns = Turns()
+            answers: list[bytes] = []
             try:
-                return self._render(results, lookups)
+                for answer in self._answers(results, lookups):
+                    answers.append(answer)
+                    await turns.give()
+                return self._join(answers)
             except LookupNeeded as need:
                 await lookups.fetch(need)
 
@@ -171,19 +181,17 @@ class Batch:
     def _render_inside(self, results: Results) -> bytes:
         """The answer as it is recorded, in the store's transaction, where nothing can wait."""
         try:
-            return self._render(results, FetchedLookups(self._context.store))
+            return self._join(list(self._answers(results, FetchedLookups(self._context.store))))
         except LookupNeeded:
             raise Problem(Code.UNAVAILABLE, "The store is busy; try again.") from None
 
-    def _render(self, results: Results, lookups: Lookups) -> bytes:
-        answers: list[bytes] = []
+    def _answers(self, results: Results, lookups: Lookups) -> Iterator[bytes]:
         at = 0
         for draft in self._drafts:
             if draft.operation.answers:
                 own = results[at + len(draft.checks) : at + draft.length]
-                answers.append(draft.plan.render(own, lookups))
+                yield draft.plan.render(own, lookups)
             at += draft.length
-        return self._join(answers)
 
     def _draft_at(self, position: int | None) -> _Draft | None:
         """The operation that a step belongs to; a batch of one step reports no position."""

@@ -41,7 +41,16 @@ from baas.database.reads import (
 )
 from baas.errors import Code, FieldError, Problem, invalid, not_found
 from baas.guard import ReadDecision
-from baas.ports.documents import Check, Count, KnownLookups, Lookups, Read, Step
+from baas.ports.documents import (
+    Check,
+    Count,
+    KnownLookups,
+    Lookups,
+    MaybeAwaitable,
+    Read,
+    Step,
+    resolve,
+)
 from baas.query.ast import Projection
 from baas.query.evaluate import matches
 from baas.query.parse import parse_projection
@@ -64,7 +73,7 @@ async def transaction(
     operations = [_expectation(context, call, one) for one in body.expect]
     for number, one in enumerate(body.operations):
         inner = await _within(context, call, number, one)
-        operations.append(_operation(context, inner, number, one))
+        operations.append(await _operation(context, inner, number, one))
         # An operation may be a thousand documents: others get their turn in between.
         await asyncio.sleep(0)
     return await Batch(context, call, tuple(operations), route=ROUTE, join=_results).run()
@@ -94,9 +103,9 @@ async def _within(context: Context, call: Call, number: int, body: Any) -> Call:
         raise placed(problem, number) from None
 
 
-def _operation(context: Context, inner: Call, number: int, body: Any) -> Operation:
+async def _operation(context: Context, inner: Call, number: int, body: Any) -> Operation:
     try:
-        planner = _PLANNERS[type(body)](context, inner, body)
+        planner = await resolve(_PLANNERS[type(body)](context, inner, body))
     except Problem as problem:
         raise placed(problem, number) from None
     return Operation(call=inner, planner=planner, number=number)
@@ -187,7 +196,7 @@ def _is_as_expected(document: Document | None, etag: str | None) -> bool:
     return same_etag(etag, etag_of(encode(document)))
 
 
-_PLANNERS: Final[dict[type, Callable[[Context, Call, Any], Planner]]] = {
+_PLANNERS: Final[dict[type, Callable[[Context, Call, Any], MaybeAwaitable[Planner]]]] = {
     FindOperation: _find,
     GetOperation: _get,
     InsertOperation: writes.insert,

@@ -7,7 +7,7 @@ with an awaitable. Each answers 200 or raises Problem.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import msgspec
@@ -74,12 +74,18 @@ def _write(
     name: str,
     body: type,
     answer: type,
-    plan: Callable[[Context, Call, Any], Planner],
+    plan: Callable[[Context, Call, Any], MaybeAwaitable[Planner]],
     summary: str,
     description: str,
 ) -> Verb:
     def run(context: Context, call: Call, parsed: Any) -> MaybeAwaitable[bytes]:
-        return single(context, call, name, plan(context, call, parsed)).run()
+        planner = plan(context, call, parsed)
+        if not callable(planner):
+            return later(context, call, planner)
+        return single(context, call, name, planner).run()
+
+    async def later(context: Context, call: Call, planner: Awaitable[Planner]) -> bytes:
+        return await single(context, call, name, await planner).run()
 
     verb = _verb(name, body, answer, run, summary, description)
     return msgspec.structs.replace(verb, writes=True)

@@ -7,9 +7,10 @@ the result. So the check and the write are one step, whatever else is writing.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import repeat
+from typing import Final, TypeAlias
 
 from baas.database.bodies import DeleteBody, InsertBody, ReplaceBody, UpdateBody, one_of
 from baas.database.changes import Modification, Upsert
@@ -22,6 +23,7 @@ from baas.database.reads import client_filter
 from baas.database.returned import Returned, documents_of
 from baas.database.seed import seed_of
 from baas.database.serverfields import check_forms
+from baas.database.turns import Turns
 from baas.errors import Code, FieldError, Problem, invalid
 from baas.guard import WriteDecision
 from baas.ports.documents import (
@@ -32,6 +34,7 @@ from baas.ports.documents import (
     KnownLookups,
     LookupNeeded,
     Lookups,
+    MaybeAwaitable,
     Outcome,
 )
 from baas.query.ast import ALWAYS, Filter
@@ -42,30 +45,86 @@ from baas.schema.values import Document, encode
 # -- insert ---------------------------------------------------------------------------------------
 
 
-def insert(context: Context, call: Call, body: InsertBody) -> Planner:
-    sent = _sent_documents(context, call, body)
+#: Documents of a longer body are made ready in turns with other requests.
+LARGE_BYTES: Final = 128 * 1024
+#: Documents, each with its path in the body.
+_Sent: TypeAlias = list[tuple[str, Document]]
+
+
+def insert(context: Context, call: Call, body: InsertBody) -> MaybeAwaitable[Planner]:
+    documents = _documents(context, body)
+    if len(call.body) > LARGE_BYTES and len(documents) > 1:
+        return _insert_in_turns(context, call, body, documents)
+    sent = [(path, admitted(context, call, raw, path)) for path, raw in documents]
 
     def planner(lookups: KnownLookups) -> Plan:
-        made = [
-            creation(context, call, document, lookups, path, hooked)
-            for (path, document), hooked in zip(sent, call.hooked or repeat(None), strict=False)
-        ]
-        returned = Returned.of(context, call, lookups) if body.return_ else None
-
-        def render(results: Results, now: Lookups) -> bytes:
-            ids = b",".join([b'"%b"' % one.document["_id"].encode() for one in made])
-            return b'{"ids":[%b]%b}' % (ids, documents_of(returned, results, now))
-
-        return Plan(steps=tuple([_insert_step(call, one) for one in made]), render=render)
+        made = [_made(context, call, one, lookups) for one in _with_hooked(call, sent)]
+        steps = [_insert_step(call, one) for one in made]
+        return _insert_plan(context, call, body, made, steps, lookups)
 
     return planner
 
 
-def _sent_documents(context: Context, call: Call, body: InsertBody) -> list[tuple[str, Document]]:
-    """The documents in the value model, each with its path in the body."""
+async def _insert_in_turns(
+    context: Context, call: Call, body: InsertBody, documents: _Sent
+) -> Planner:
+    turns = Turns()
+    sent: _Sent = []
+    for path, raw in documents:
+        sent.append((path, admitted(context, call, raw, path)))
+        await turns.give()
+
+    async def planner(lookups: KnownLookups) -> Plan:
+        turns = Turns()
+        made: list[Creation] = []
+        for one in _with_hooked(call, sent):
+            made.append(_made(context, call, one, lookups))
+            await turns.give()
+        steps: list[Insert] = []
+        for one_made in made:
+            steps.append(_insert_step(call, one_made))
+            await turns.give()
+        return _insert_plan(context, call, body, made, steps, lookups)
+
+    return planner
+
+
+def _insert_plan(
+    context: Context,
+    call: Call,
+    body: InsertBody,
+    made: list[Creation],
+    steps: list[Insert],
+    lookups: KnownLookups,
+) -> Plan:
+    returned = Returned.of(context, call, lookups) if body.return_ else None
+
+    def render(results: Results, now: Lookups) -> bytes:
+        ids = b",".join([b'"%b"' % one.document["_id"].encode() for one in made])
+        return b'{"ids":[%b]%b}' % (ids, documents_of(returned, results, now))
+
+    return Plan(steps=tuple(steps), render=render)
+
+
+#: Path, what the client sent, and what before-hooks made of it.
+_One: TypeAlias = tuple[str, Document, Document | None]
+
+
+def _with_hooked(call: Call, sent: _Sent) -> Iterator[_One]:
+    for (path, document), hooked in zip(sent, call.hooked or repeat(None), strict=False):
+        yield path, document, hooked
+
+
+def _made(context: Context, call: Call, one: _One, lookups: Lookups) -> Creation:
+    path, document, hooked = one
+    return creation(context, call, document, lookups, path, hooked)
+
+
+def _documents(context: Context, body: InsertBody) -> _Sent:
+    """As they were sent, each with its path in the body."""
     single, many = body.document, body.documents
     if isinstance(single, dict) and not isinstance(many, list):
-        return [("document", admitted(context, call, single, "document"))]
+        return [("document", single)]
     if isinstance(single, dict) or not isinstance(many, list):
         raise one_of("document", "documents")
     if not 1 <= len(many) <= context.limits.insert_max:
@@ -74,10 +133,7 @@ def _sent_documents(context: Context, call: Call, body: InsertBody) -> list[tupl
         message = f"at most {context.limits.insert_max}"
         fault = FieldError("documents", message)
         raise Problem(Code.LIMIT_EXCEEDED, f"documents: {message}", errors=(fault,))
-    paths = [f"documents.{place}" for place in range(len(many))]
-    return [
-        (path, admitted(context, call, raw, path)) for path, raw in zip(paths, many, strict=True)
-    ]
+    return [(f"documents.{place}", raw) for place, raw in enumerate(many)]
 
 
 def _insert_step(call: Call, made: Creation) -> Insert:
