@@ -164,3 +164,5 @@ async def _import(settings: Settings, file: Path, collection: str, replace: bool
         with file.open("rb") as stream:
             progress = Progress(collection, "imported")
             await import_lines(store, collection, lines, stream, progress, replace=replace)
+    if rules is None:
+        click.echo(f"note: no rule file names {collection}, so no client gets at it", err=True)

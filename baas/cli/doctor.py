@@ -16,7 +16,7 @@ import msgspec
 
 from baas import __version__
 from baas.cli.common import count, data_folder, data_option, load_app_settings
-from baas.cli.listener import reason
+from baas.cli.listener import noted_address, reason
 from baas.errors import ConfigurationError
 from baas.settings import Settings
 
@@ -65,7 +65,7 @@ def examine(folder: Path, data: Path | None) -> Iterator[Finding]:
         lambda: _space(place),
         lambda: _secret(place, settings),
         lambda: _files(place, settings),
-        lambda: _port(settings, in_use=_in_use(place)),
+        lambda: _port(settings, noted_address(place) if _in_use(place) else None),
     )
     if settings.database.engine == "mongo":
         checks = (lambda: _mongo(settings), *checks)
@@ -184,14 +184,15 @@ def _files(place: Path, settings: Settings) -> Finding:
     return Finding("ok", f"files: bucket {storage.s3_bucket} at {storage.s3_endpoint}")
 
 
-def _port(settings: Settings, *, in_use: bool) -> Finding:
+def _port(settings: Settings, running: str | None) -> Finding:
+    """`running` is where this folder's gateway listens now."""
+    if running is not None:
+        return Finding("ok", f"address: {running}, of the gateway that runs now")
     server = settings.server
     family = socket.AF_INET6 if ":" in server.host else socket.AF_INET
     try:
         socket.create_server((server.host, server.port), family=family).close()
     except OSError as fault:
         text = f"address: {server.host} port {server.port}: {reason(fault)}"
-        if in_use:
-            return Finding("note", f"{text}, by this app's gateway most likely")
         return Finding("fault", f"{text}; choose another: server.port, or serve --port")
     return Finding("ok", f"address: {server.host} port {server.port} is free")

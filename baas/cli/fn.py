@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import click
 
-from baas.cli.common import data_option, load_app_settings
+from baas.cli.common import count, data_option, load_app_settings
 from baas.cli.remote import Remote, gateway
 from baas.cli.user import table
 from baas.errors import ConfigurationError
@@ -273,7 +273,7 @@ def versions(url: str | None, key: str | None, data: Path | None) -> None:
             one["hash"],
             one["createTime"]["$date"],
             one["source"],
-            f"{one['files']} files",
+            count(one["files"], "file"),
             " ".join(one["functions"]),
         )
         for one in found

@@ -160,3 +160,13 @@ def test_an_export_that_fails_leaves_the_older_file(tmp_path: Path) -> None:
     assert (tmp_path / "kept.jsonl").read_text() == "older"
     assert data("export", "notes", "-o", "kept.jsonl").exit_code == 0
     assert (tmp_path / "kept.jsonl").stat().st_mode & 0o077 == 0
+
+
+def test_a_collection_without_rules_is_told_of() -> None:
+    """A name that was misspelt, most likely."""
+    write("nots.jsonl", {"n": 1})
+    done = data("import", "nots.jsonl")
+    assert done.exit_code == 0
+    assert "note: no rule file names nots" in done.stderr
+    write("notes.jsonl", {"n": 1})
+    assert "note:" not in data("import", "notes.jsonl").stderr

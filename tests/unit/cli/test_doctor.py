@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from baas.cli import main
+from baas.cli.listener import note_address
 from baas.engines.sqlite.lock import own_folder
 from baas.secret import FILE_NAME
 from tests.support import mongo
@@ -75,12 +76,14 @@ def test_a_gateway_that_is_running_is_no_fault(
 ) -> None:
     (tmp_path / "data").mkdir()
     lock = own_folder(tmp_path / "data")
+    note_address(tmp_path / "data", "http://127.0.0.1:9123")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         monkeypatch.setenv("BAAS_SERVER__PORT", str(taken.getsockname()[1]))
         code, output = doctor()
     lock.close()
     assert code == 0
     assert "in use by a gateway" in output
+    assert "ok     address: http://127.0.0.1:9123, of the gateway that runs now" in output
 
 
 def test_an_s3_store_is_asked_for_its_bucket(
