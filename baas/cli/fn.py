@@ -65,10 +65,16 @@ def _triggers(triggers: list[dict[str, Any]]) -> str:
 
 
 def _trigger(trigger: dict[str, Any]) -> str:
-    members = [
-        str(value) for name, value in trigger.items() if name != "kind" and value not in (None, "")
-    ]
-    return " ".join([trigger["kind"], *members])
+    """Such as `queue mails batch=10`: texts as they are, the rest with its name."""
+    shown = [trigger["kind"]]
+    for name, value in trigger.items():
+        if name == "kind" or value is None or value in ("", False):
+            continue
+        if value is True or isinstance(value, str):
+            shown.append(name if value is True else value)
+        else:
+            shown.append(f"{name}={json.dumps(value, ensure_ascii=False)}")
+    return " ".join(shown)
 
 
 @fn.command()

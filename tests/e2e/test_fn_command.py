@@ -22,6 +22,12 @@ async def greet(ctx, event):
     ctx.log.info("greeting", who=event.get("name"))
     return f"hello {event['name']}"
 
+@fn.on("queue.mails", batch=3)
+@fn.on("storage.put", prefix="a/", ordered=True)
+@fn.on("storage.delete", suffix=".png")
+async def quiet(ctx, event):
+    return None
+
 @fn.event(retries="none")
 async def fails(ctx, event):
     answer = 41
@@ -67,6 +73,9 @@ def test_functions_are_listed_and_called_without_a_key(gateway: Gateway) -> None
 
     assert "greet" in listed
     assert "functions/main.py:4" in listed
+    (quiet,) = (line for line in listed.splitlines() if line.startswith("quiet "))
+    triggers = {one.strip() for one in quiet.partition("main.py:")[2].split(" ", 1)[1].split(",")}
+    assert triggers == {"queue mails batch=3", "storage put a/ ordered", "storage delete .png"}
     called = fn(gateway.folder, "invoke", "greet", '{"name": "Mei"}')
     assert json.loads(called) == "hello Mei"
 
