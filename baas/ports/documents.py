@@ -234,8 +234,7 @@ class Once(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BatchResult(msgspec.Struct, frozen=True):
-    """`replayed` is the recorded answer where `Once` found one; then `results` is empty.
-    `position` is the change feed's cursor just behind this batch."""
+    """`replayed` is the recorded answer where `Once` found one; then `results` is empty."""
 
     results: tuple[StepResult, ...]
     replayed: bytes | None = None

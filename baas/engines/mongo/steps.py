@@ -62,6 +62,8 @@ _NOTHING: Final = StepResult()
 #: In this order; each kind is one command.
 _KINDS: Final = (DeleteOne, UpdateOne, ReplaceOne, InsertOne)
 _ABSENT: Final = object()
+#: Bytes of an answer that is kept under an idempotency key: a row of the server has 16 MiB.
+MOST_ANSWER: Final = 15 * 1024**2
 
 
 class ParallelArrays(Exception):
@@ -259,16 +261,16 @@ class Steps:
         after = encode(outcome)
         if before is None:
             return await self._insert(collection, id, outcome, after)
-        check_size(outcome, after)
-        await self._prepare(collection, outcome)
+        info = await self._prepare(collection, outcome)
+        check_size(outcome, after, lambda: _derived(info, outcome))
         self._set((collection, id), after, outcome)
         return self._announce(collection, Written(id, before, after))
 
     async def _insert(self, collection: str, id: str, document: Document, body: bytes) -> Written:
         if await self._is_taken(collection, id):
             raise DuplicateKey(collection, None, id)
-        check_size(document, body)
-        await self._prepare(collection, document)
+        info = await self._prepare(collection, document)
+        check_size(document, body, lambda: _derived(info, document))
         self._set((collection, id), body, document)
         return self._announce(collection, Written(id, None, body))
 
@@ -342,7 +344,7 @@ class Steps:
 
     # -- the catalogue -----------------------------------------------------------------------------
 
-    async def _prepare(self, collection: str, document: Document) -> None:
+    async def _prepare(self, collection: str, document: Document) -> CollectionInfo:
         """What must be so before a document may be there: its collection, its unique keys."""
         info = self.catalogue.get(collection)
         if info is None:
@@ -358,6 +360,7 @@ class Steps:
                 await self._check_unique(info, index, document)
             elif not (index.single or index.is_derived) and _has_parallel_arrays(document, index):
                 raise ParallelArrays(collection, index)
+        return info
 
     def _note(self, info: CollectionInfo) -> None:
         before, touched = self.catalogue.get(info.name), info.name in self._touched
@@ -437,11 +440,7 @@ class Steps:
 
     def _row(self, info: CollectionInfo, id: str, body: bytes) -> Row:
         document = self._documents.get((info.name, id)) or decode(body)
-        derived: Row = {}
-        for index in info.derived:
-            if (value := index.derive(document)) is not None:
-                derived[index.physical] = value
-        return row_of(id, document, body, derived)
+        return row_of(id, document, body, _derived(info, document))
 
     def put_info(self, info: CollectionInfo) -> None:
         """A change of the catalogue by the engine itself."""
@@ -497,13 +496,25 @@ class Steps:
         return bytes(row["answer"])
 
     def record(self, once: Once, results: tuple[StepResult, ...]) -> None:
+        answer = once.render(results)
+        if len(answer) > MOST_ANSWER:
+            raise Problem(
+                Code.LIMIT_EXCEEDED,
+                f"An answer of {len(answer)} bytes is too large to be kept under an"
+                " Idempotency-Key: read less in this request.",
+            )
         self._kept[once.key] = {
             ID: once.key,
             "fingerprint": Binary(once.fingerprint),
-            "answer": Binary(once.render(results)),
+            "answer": Binary(answer),
             "expires": Int64(self._clock.now_ms() + once.keep_seconds * 1000),
             "order": Int64(self.position),
         }
+
+
+def _derived(info: CollectionInfo, document: Document) -> Row:
+    found = {index.physical: index.derive(document) for index in info.derived}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _has_parallel_arrays(document: Document, index: IndexInfo) -> bool:

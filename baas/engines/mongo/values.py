@@ -8,7 +8,7 @@ client's field can never meet one of the engine's, and no read has to turn BSON 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any, Final
 
@@ -37,6 +37,7 @@ _INT64: Final = 2**63 - 1
 #: a collection holds it as JSON and as BSON, which for a list of digits is six times as long.
 MOST_BYTES: Final = 7 * 1024**2
 _MOST_ROW_BYTES: Final = 16 * 1024**2 - 16 * 1024
+#: What is no longer is held in any case, six times as long and filed under fifty thousand words.
 _SURE_BYTES: Final = 2 * 1024**2
 _KEY_BYTES: Final = 16
 
@@ -48,11 +49,11 @@ def row_of(id: str, document: Document, body: bytes, derived: Row) -> Row:
     return row
 
 
-def check_size(document: Document, body: bytes) -> None:
-    """LIMIT_EXCEEDED for a document that the server cannot hold."""
+def check_size(document: Document, body: bytes, derive: Callable[[], Row]) -> None:
+    """LIMIT_EXCEEDED for a document that the server cannot hold; `derive`: what goes with it."""
     if len(body) <= _SURE_BYTES:
         return
-    if len(body) > MOST_BYTES or len(body) + size_of(to_bson(document)) > _MOST_ROW_BYTES:
+    if len(body) > MOST_BYTES or size_of(row_of("", document, body, derive())) > _MOST_ROW_BYTES:
         message = f"A document of {len(body)} bytes is too large for this store."
         raise Problem(Code.LIMIT_EXCEEDED, message)
 

@@ -86,13 +86,19 @@ public final class TransactionServer implements MongoBackend {
         return;
       }
       // What takes the time of the server would be another one later.
-      boolean timed = !command.equals("insert") && query.toString().contains("$currentDate");
-      if (timed || behind.size() >= MOST_BEHIND) {
+      if (tellsTheTime(query) || behind.size() >= MOST_BEHIND) {
         spare = null;
         behind = null;
       } else {
         behind.add(query.cloneDeeply());
       }
+    }
+
+    private static boolean tellsTheTime(Document query) {
+      Object updates = query.get("updates");
+      return updates instanceof List && ((List<?>) updates).stream()
+          .map(one -> ((Document) one).get("u"))
+          .anyMatch(u -> u instanceof Document && ((Document) u).containsKey("$currentDate"));
     }
 
     Coll caughtUp(String database) {

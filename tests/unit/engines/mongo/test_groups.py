@@ -6,12 +6,16 @@ import asyncio
 
 import pytest
 
+from baas.engines.mongo.driver import size_of
+from baas.engines.mongo.names import FEED
 from baas.engines.mongo.values import MOST_BYTES
 from baas.errors import Code, Problem
-from baas.ports.documents import Count, DuplicateKey
+from baas.ports.documents import Count, DuplicateKey, Once
 from baas.query.ast import ALWAYS, Eq, Field, Not, Regex
+from baas.schema.model import IndexKey, IndexSpec
 from baas.schema.values import encode
 from tests.support.stores import (
+    INFO,
     change,
     change_many,
     declared,
@@ -77,6 +81,43 @@ async def test_a_document_that_the_server_cannot_hold_is_refused_alone(store) ->
     await put(store, "p", {"_id": "large", "text": "x" * (MOST_BYTES // 2)})
     await write(store, change("p", "large", setting(more=True)))
     assert await ids(store, "p") == ["a", "large"]
+
+
+async def test_no_row_is_larger_than_a_server_takes(store, driver) -> None:
+    """This one would take more. The feed's row of a change has it before and after."""
+    index = IndexSpec(name="words", keys=(IndexKey(("words",)),), kind="text")
+    await store.declare(declared("p", index))
+    words = "".join(map(chr, range(0x4E00, 0x4E00 + 20_000))) * 2
+    large = {"_id": "a", "words": words, "text": ""}
+    large["text"] = "x" * (MOST_BYTES - len(encode(large)))
+    await put(store, "p", large)
+    await write(store, change("p", "a", setting(text=large["text"][:-2] + "yz")))
+    rows = [row for name in ("p", FEED) for row in await driver.find(name, {})]
+    assert len(rows) == 3
+    assert max(map(size_of, rows)) < 16 * 1024**2
+    digits = 1_170_000  # twelve bytes each as BSON
+    outcomes = await together(
+        put(store, "p", {"_id": "b", "list": [1] * digits}),
+        put(store, "p", {"_id": "c", "list": [1] * digits, "words": words}),
+    )
+    assert outcomes[0] is None
+    assert outcomes[1].code is Code.LIMIT_EXCEEDED
+
+
+async def test_an_answer_that_cannot_be_kept_is_refused_alone(store) -> None:
+    def once(key: str, size: int) -> Once:
+        return Once(
+            key=key, fingerprint=b"", render=lambda results: b"x" * size, keep_seconds=60,
+            keep_records=10,
+        )  # fmt: skip
+
+    def kept(id: str, size: int):
+        return store.write((insert("p", {"_id": id}),), INFO, once(id, size))
+
+    outcomes = await together(kept("a", 10), kept("b", 16 * 1024**2), kept("c", 10))
+    assert outcomes[1].code is Code.LIMIT_EXCEEDED
+    assert await ids(store, "p") == ["a", "c"]
+    assert (await kept("c", 10)).replayed == b"x" * 10
 
 
 async def test_filters_of_any_depth_are_answered(store) -> None:
