@@ -226,6 +226,7 @@ class App:
             lambda: self.store.jobs,
             lambda: len(self.realtime),
             lambda: self.functions.records.totals,
+            self.data_folder,
         )
         self.backups: Final = Backups(
             folder,

@@ -176,15 +176,20 @@ async def recorded(
     who = actor.operator or f"key {actor.key}"
     id = await audit.begin(action, exchange, who, actor.key or "", actor.uid)
     body = _Overheard(receive, members)
+
+    async def end(outcome: str, code: str | None) -> None:
+        noted = exchange.noted and {name: _cut(text) for name, text in exchange.noted.items()}
+        await audit.end(id, outcome, code, noted or body.details())
+
     try:
         answer = await work(body)
     except Problem as problem:
-        await audit.end(id, str(problem.status), problem.public.name, body.details())
+        await end(str(problem.status), problem.public.name)
         raise
     except Exception:
-        await audit.end(id, "500", "INTERNAL", body.details())
+        await end("500", "INTERNAL")
         raise
-    await audit.end(id, str(answer.status), answer.error, body.details())
+    await end(str(answer.status), answer.error)
     return answer
 
 

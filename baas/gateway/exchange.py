@@ -87,7 +87,7 @@ class Exchange:
 
     `route` names the route table's entry once it is known; `status`, `size` and `error` are set
     as the answer leaves, `is_answered` once all of one that others made has left. `started` is in
-    seconds of `perf_counter`.
+    seconds of `perf_counter`. `noted` is what the audit log keeps of a body that is no JSON.
     """
 
     __slots__ = (
@@ -98,6 +98,7 @@ class Exchange:
         "ip",
         "is_answered",
         "method",
+        "noted",
         "path",
         "raw_headers",
         "raw_path",
@@ -123,6 +124,7 @@ class Exchange:
         self.error: str | None = None
         self.actor: Actor | None = None
         self.trace: str | None = None
+        self.noted: dict[str, str] | None = None
         given = self.headers.get(b"x-request-id")
         if given is not None and _REQUEST_ID.fullmatch(given):
             self.id = given.decode("ascii")

@@ -10,9 +10,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import time
 from bisect import bisect_left
-from collections.abc import Callable
-from typing import Any, Final
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
@@ -36,6 +38,11 @@ KEEP_MS: Final = 48 * 3_600_000
 #: Points of one answer; more samples are put together.
 MAX_POINTS: Final = 360
 MAX_MINUTES: Final = 48 * 60
+#: Functions of one sample, and of one point: those called most.
+MAX_TOP: Final = 10
+#: Of files looked at for the size of the data folder.
+MAX_FILES: Final = 100_000
+_FRESH_SECONDS: Final = 30.0
 SAMPLE_COLLECTIONS: Final = {
     SAMPLES: CollectionSpec(
         name=SAMPLES,
@@ -50,7 +57,8 @@ _OWN: Final = ("admin.", "panel", "operations.")
 
 class Point(msgspec.Struct, kw_only=True):
     """A stretch of time. Counts are those of the stretch, over all workers; levels (connections,
-    jobs, memory) its largest. `p50`, `p95` in seconds, None where nothing was asked."""
+    jobs, memory, data) its largest. `p50`, `p95` in seconds, None where nothing was asked. `data`
+    is the size of the data folder; `functions` those called most, as `{name, calls, errors}`."""
 
     time: int
     requests: int = 0
@@ -62,23 +70,30 @@ class Point(msgspec.Struct, kw_only=True):
     jobs: int = 0
     dead: int = 0
     memory: int = 0
+    data: int = 0
     calls: int = 0
     errors: int = 0
+    functions: list[dict[str, Any]] = []
+
+
+#: Calls of functions, by name and outcome.
+_Calls: TypeAlias = dict[tuple[str, str], int]
 
 
 class Totals(msgspec.Struct, frozen=True):
-    """Counters since the start of the process, without the panel's own calls."""
+    """Counters since the start of the process, without the panel's own calls; `calls` are of
+    functions, by name and outcome."""
 
     requests: int
     refused: int
     failed: int
     buckets: tuple[int, ...]
-    calls: int
-    errors: int
+    calls: _Calls
 
 
 class History:
-    """`connections` and `calls` (of functions, by name and outcome) are read in passing."""
+    """`connections` and `calls` (of functions, by name and outcome) are read in passing; `folder`
+    is that of the data."""
 
     def __init__(
         self,
@@ -87,7 +102,8 @@ class History:
         clock: Clock,
         jobs: Callable[[], JobQueue],
         connections: Callable[[], int],
-        calls: Callable[[], dict[tuple[str, str], int]],
+        calls: Callable[[], _Calls],
+        folder: Path,
     ) -> None:
         self._store = store
         self._metrics = metrics
@@ -95,6 +111,7 @@ class History:
         self._jobs = jobs
         self._connections = connections
         self._calls = calls
+        self._folder = folder
         self._last = self._totals()
         self._held: list[Document] = []
 
@@ -112,6 +129,7 @@ class History:
         before, now = self._last, self._totals()
         self._last = now
         jobs, dead = await self._depths()
+        calls = top_calls(_added(now.calls, before.calls))
         self._held.append(
             {
                 "t": self._clock.now_ms(),
@@ -119,12 +137,14 @@ class History:
                 "refused": now.refused - before.refused,
                 "failed": now.failed - before.failed,
                 "buckets": [a - b for a, b in zip(now.buckets, before.buckets, strict=True)],
-                "calls": now.calls - before.calls,
-                "errors": now.errors - before.errors,
+                "calls": sum(one["calls"] for one in calls),
+                "errors": sum(one["errors"] for one in calls),
+                "functions": [dict(one) for one in calls[:MAX_TOP]],
                 "connections": self._connections(),
                 "jobs": jobs,
                 "dead": dead,
                 "memory": resident_bytes(),
+                "data": await self.data_bytes(),
             }
         )
         if len(self._held) >= PER_DOCUMENT:
@@ -157,6 +177,10 @@ class History:
                 by_time.setdefault(sample["t"] // width * width, []).append(sample)
         return [_point(time, found) for time, found in sorted(by_time.items())]
 
+    async def data_bytes(self) -> int:
+        """What the data folder takes; as of half a minute ago at most."""
+        return await asyncio.to_thread(folder_bytes, self._folder)
+
     async def _depths(self) -> tuple[int, int]:
         """Jobs that wait or run, and dead letters."""
         depths = await resolve(self._jobs().depths())
@@ -165,14 +189,12 @@ class History:
 
     def _totals(self) -> Totals:
         requests, buckets = self._metrics.counted(lambda route: not route.startswith(_OWN))
-        calls = self._calls()
         return Totals(
             requests=sum(requests.values()),
             refused=sum(count for status, count in requests.items() if 400 <= status < 500),
             failed=sum(count for status, count in requests.items() if status >= 500),
             buckets=buckets,
-            calls=sum(calls.values()),
-            errors=sum(count for (_, result), count in calls.items() if result != "ok"),
+            calls=dict(self._calls()),
         )
 
 
@@ -181,7 +203,7 @@ def _point(time: int, samples: list[Document]) -> Point:
         return sum(int(sample[name]) for sample in samples)
 
     def largest(name: str) -> int:
-        return max(int(sample[name]) for sample in samples)
+        return max(int(sample.get(name, 0)) for sample in samples)
 
     buckets = [sum(column) for column in zip(*(one["buckets"] for one in samples), strict=True)]
     return Point(
@@ -195,9 +217,27 @@ def _point(time: int, samples: list[Document]) -> Point:
         jobs=largest("jobs"),
         dead=largest("dead"),
         memory=largest("memory"),
+        data=largest("data"),
         calls=added("calls"),
         errors=added("errors"),
+        functions=_together(one for sample in samples for one in sample.get("functions", ())),
     )
+
+
+def _added(now: _Calls, before: _Calls) -> _Calls:
+    """What was called since."""
+    since = {key: count - before.get(key, 0) for key, count in now.items()}
+    return {key: count for key, count in since.items() if count > 0}
+
+
+def _together(found: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The same function of several samples as one, those called most."""
+    calls: _Calls = {}
+    for one in found:
+        for result, count in (("ok", one["calls"] - one["errors"]), ("error", one["errors"])):
+            key = (one["name"], result)
+            calls[key] = calls.get(key, 0) + count
+    return top_calls(calls)[:MAX_TOP]
 
 
 def quantile(buckets: list[int], share: float) -> float | None:
@@ -229,7 +269,7 @@ def resident_bytes() -> int:
         return 0
 
 
-def top_calls(calls: dict[tuple[str, str], int]) -> list[dict[str, Any]]:
+def top_calls(calls: _Calls) -> list[dict[str, Any]]:
     """Functions by calls since the start, the busiest first."""
     found: dict[str, dict[str, Any]] = {}
     for (name, result), count in calls.items():
@@ -237,3 +277,26 @@ def top_calls(calls: dict[tuple[str, str], int]) -> list[dict[str, Any]]:
         row["calls"] += count
         row["errors"] += count if result != "ok" else 0
     return sorted(found.values(), key=lambda row: (-row["calls"], row["name"]))
+
+
+#: The size as last looked at, and when: walking a folder with many files takes a while.
+_sizes: dict[Path, tuple[float, int]] = {}
+
+
+def folder_bytes(folder: Path) -> int:
+    """What the files below take, up to a bound; as of half a minute ago at most."""
+    known = _sizes.get(folder)
+    if known is not None and time.monotonic() - known[0] < _FRESH_SECONDS:
+        return known[1]
+    total = looked = 0
+    for place, _, names in os.walk(folder):
+        for name in names:
+            looked += 1
+            try:
+                total += os.stat(os.path.join(place, name), follow_symlinks=False).st_size
+            except OSError:
+                continue
+        if looked > MAX_FILES:
+            break
+    _sizes[folder] = (time.monotonic(), total)
+    return total

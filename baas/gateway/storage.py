@@ -101,6 +101,7 @@ async def upload(call: Call) -> Answer:
     await form.head()
     if "path" not in form.fields:
         raise invalid("path", "is required, before the file")
+    call.exchange.noted = {"path": form.fields["path"]}
     assert form.file is not None
     declared = form.file.header("Content-Type")
     metadata = form.fields.get("metadata")

@@ -76,6 +76,7 @@ STORAGE: Final[tuple[Route, ...]] = (
         bodies.UploadsBody,
         bodies.UploadsAnswer,
         _UPLOADING,
+        recorded=("path", "fileId"),
     ),
     _post(
         "uploads/{id:str}/parts/{n:str}",
@@ -151,6 +152,7 @@ STORAGE: Final[tuple[Route, ...]] = (
         bodies.DeleteFilesAnswer,
         (*_WRITING, *_KEYED),
         idempotent=True,
+        recorded=("files",),
     ),
     _post(
         "copy",
@@ -161,6 +163,7 @@ STORAGE: Final[tuple[Route, ...]] = (
         bodies.File,
         (*_UPLOADING, *_KEYED, Code.NOT_FOUND),
         idempotent=True,
+        recorded=("from", "to"),
     ),
     _post(
         "move",
@@ -171,5 +174,6 @@ STORAGE: Final[tuple[Route, ...]] = (
         bodies.File,
         (*_UPLOADING, *_KEYED, Code.NOT_FOUND),
         idempotent=True,
+        recorded=("from", "to"),
     ),
 )

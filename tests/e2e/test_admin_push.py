@@ -128,6 +128,10 @@ async def test_connections_are_shown_without_what_they_could_be_taken_over_with(
         assert (somebody["transport"], somebody["key"]) == ("socket", None)
         assert (somebody["watches"], somebody["channels"], somebody["queuedBytes"]) == (1, 1, 0)
         assert token not in str(shown)
+        listed = gateway.client.get(
+            "/v1/admin/push/channels", headers={"authorization": f"Bearer {key}"}
+        ).json()
+        assert listed == {"total": 1, "channels": [{"channel": "silent", "members": 1}]}
         body = {"session": "phone", "wait": 10}
         polling = asyncio.create_task(
             asyncio.to_thread(gateway.post, "/v1/realtime/poll", body, token=token)
@@ -144,6 +148,7 @@ async def test_connections_are_shown_without_what_they_could_be_taken_over_with(
         ("POST", "send", "push:write"),
         ("POST", "presence", "push:read"),
         ("GET", "connections", "push:read"),
+        ("GET", "channels", "push:read"),
     ],
 )
 def test_each_needs_its_own_scope(gateway: Gateway, method: str, verb: str, scope: str) -> None:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import time
-from pathlib import Path
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -13,7 +10,7 @@ import msgspec
 from baas import __version__
 from baas.errors import Problem
 from baas.gateway.adminroutes.table import Body, admin_route
-from baas.gateway.history import MAX_MINUTES, Point, resident_bytes, top_calls
+from baas.gateway.history import MAX_MINUTES, MAX_TOP, Point, resident_bytes, top_calls
 from baas.gateway.operations import READY_SECONDS
 from baas.gateway.route import Route
 from baas.gateway.services import Services
@@ -21,10 +18,6 @@ from baas.ports.documents import resolve
 from baas.schema.actor import Actor
 
 _READ: Final = "settings:read"
-#: Functions shown.
-MAX_TOP: Final = 10
-#: Of files looked at for the size of the data folder.
-MAX_FILES: Final = 100_000
 
 
 class MetricsBody(Body, frozen=True):
@@ -63,7 +56,6 @@ async def _status(services: Services, actor: Actor, body: None) -> Status:
     sessions = services.realtime.sessions
     calls = services.functions.service.records.totals
     settings = services.settings
-    size = await asyncio.to_thread(folder_bytes, services.panel.folder / settings.database.data)
     return Status(
         app=settings.app.name,
         version=__version__,
@@ -74,7 +66,7 @@ async def _status(services: Services, actor: Actor, body: None) -> Status:
         watches=sessions.watches,
         collections=len(services.guard.book.collections),
         functions=top_calls(calls)[:MAX_TOP],
-        data_bytes=size,
+        data_bytes=await services.panel.history.data_bytes(),
         memory_bytes=resident_bytes(),
         stale_rules=services.rules_stale(),
         functions_error=services.functions.releases.error,
@@ -89,30 +81,6 @@ async def _healthy(services: Services) -> bool:
     except (TimeoutError, OSError, Problem):
         return False
     return True
-
-
-#: The size as last looked at, and when: walking a folder with many files takes a while.
-_sizes: dict[Path, tuple[float, int]] = {}
-_FRESH_SECONDS: Final = 30.0
-
-
-def folder_bytes(folder: Path) -> int:
-    """What the files below take, up to a bound; as of half a minute ago at most."""
-    known = _sizes.get(folder)
-    if known is not None and time.monotonic() - known[0] < _FRESH_SECONDS:
-        return known[1]
-    total = looked = 0
-    for place, _, names in os.walk(folder):
-        for name in names:
-            looked += 1
-            try:
-                total += os.stat(os.path.join(place, name), follow_symlinks=False).st_size
-            except OSError:
-                continue
-        if looked > MAX_FILES:
-            break
-    _sizes[folder] = (time.monotonic(), total)
-    return total
 
 
 ROUTES: Final[tuple[Route, ...]] = (

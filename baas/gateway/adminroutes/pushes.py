@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from typing import Any, Final
 
 import msgspec
@@ -19,6 +20,7 @@ READ: Final = "push:read"
 WRITE: Final = "push:write"
 #: Connections of one answer.
 MAX_CONNECTIONS: Final = 1000
+MAX_CHANNELS: Final = 200
 
 
 class PresenceEntries(msgspec.Struct, frozen=True):
@@ -34,6 +36,19 @@ class Connections(msgspec.Struct, frozen=True):
     connections: list[Connection]
 
 
+class JoinedChannel(msgspec.Struct, frozen=True):
+    channel: str
+    members: int
+
+
+class JoinedChannels(msgspec.Struct, frozen=True):
+    """Of the process that answers: the channels with the most members, and how many there are.
+    Users' inboxes are not among them."""
+
+    total: int
+    channels: list[JoinedChannel]
+
+
 async def _send(services: Services, actor: Actor, body: SendOrder) -> Done:
     await services.realtime.orders.send(body, Caller(actor), WriteInfo())
     return Done()
@@ -41,6 +56,12 @@ async def _send(services: Services, actor: Actor, body: SendOrder) -> Done:
 
 async def _presence(services: Services, actor: Actor, body: PresenceOrder) -> PresenceEntries:
     return PresenceEntries(await services.realtime.orders.present(body, Caller(actor)))
+
+
+async def _channels(services: Services, actor: Actor, body: None) -> JoinedChannels:
+    joined = services.realtime.orders.joined()
+    most = heapq.nsmallest(MAX_CHANNELS, joined.items(), key=lambda one: (-one[1], one[0]))
+    return JoinedChannels(len(joined), [JoinedChannel(*one) for one in most])
 
 
 async def _connections(services: Services, actor: Actor, body: None) -> Connections:
@@ -65,6 +86,14 @@ ROUTES: Final[tuple[Route, ...]] = (
         _presence,
         PresenceOrder,
         PresenceEntries,
+    ),
+    admin_route(
+        "push/channels",
+        "Channels that somebody listens to in the process that answers",
+        READ,
+        _channels,
+        None,
+        JoinedChannels,
     ),
     admin_route(
         "push/connections",

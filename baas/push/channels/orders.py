@@ -57,6 +57,10 @@ class Orders:
         await self.send(order, caller, origin)
         return None
 
+    def joined(self) -> dict[str, int]:
+        """The channels that somebody listens to in this process, and how many do."""
+        return self._channels.joined()
+
     async def present(self, order: PresenceOrder, caller: Caller) -> list[Document]:
         return await self._channels.present_in(order.channel, caller)
 

@@ -51,6 +51,10 @@ def presence_id(name: str, session: str) -> str:
     return blake2b(f"{name}\0{session}".encode(), digest_size=_ID_BYTES).hexdigest()
 
 
+#: How the names of inboxes begin.
+INBOXES: Final = "_inbox:"
+
+
 def inbox_of(uid: str) -> str:
     """The channel behind a user's inbox; no client can name it."""
-    return f"_inbox:{uid}"
+    return f"{INBOXES}{uid}"

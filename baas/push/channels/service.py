@@ -29,7 +29,7 @@ from baas.push.channels.cursors import ChannelCursors, KeySource
 from baas.push.channels.member import PAGE, Heard, Member, Rights
 from baas.push.channels.presence import entry_of
 from baas.push.channels.publisher import Outgoing, Publisher
-from baas.push.channels.rows import CHANNELS, MESSAGES, PRESENCE, channel_id, inbox_of
+from baas.push.channels.rows import CHANNELS, INBOXES, MESSAGES, PRESENCE, channel_id, inbox_of
 from baas.push.channels.shown import Shown
 from baas.push.contract import Caller, Commit, Ended, Follower, Outbox
 from baas.push.frames import Join, Publish, encode_frame
@@ -91,6 +91,14 @@ class Channels:
 
     def rules_changed(self) -> None:
         self._resting.ask_all()
+
+    def joined(self) -> dict[str, int]:
+        """How many listen here to each channel; users' inboxes are theirs and left out."""
+        return {
+            name: len(members)
+            for name, members in self._members.items()
+            if not name.startswith(INBOXES)
+        }
 
     def _members_of(self, channel: str) -> Iterable[Member]:
         return self._members.get(channel, ())

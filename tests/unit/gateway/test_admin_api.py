@@ -165,6 +165,28 @@ def test_every_change_is_recorded_with_who_and_how_it_ended(app: Harness, ann: P
     assert "private words" not in everything
 
 
+def test_files_and_functions_are_recorded_by_name(app: Harness, ann: Person) -> None:
+    form = (
+        b'--x\r\nContent-Disposition: form-data; name="path"\r\n\r\nnotes/a.txt\r\n'
+        b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\nprivate words'
+        b"\r\n--x--\r\n"
+    )
+    headers = {
+        "content-type": "multipart/form-data; boundary=x",
+        "content-length": str(len(form)),
+        "authorization": f"Bearer {ann.token}",
+    }
+    assert app.request("POST", "/v1/storage/upload", form, headers).status == 200
+    ann.good("/v1/storage/delete", {"files": [{"path": "notes/a.txt"}]})
+    ann.ask("/v1/functions/greet", {"private": "words"})
+
+    called, deleted, uploaded = ann.audit()
+    assert (uploaded["action"], uploaded["details"]) == ("storage.upload", {"path": "notes/a.txt"})
+    assert deleted["details"] == {"files": '[{"path":"notes/a.txt"}]'}
+    assert (called["action"], called["path"]) == ("functions.call", "/v1/functions/greet")
+    assert "words" not in str(ann.audit())
+
+
 def test_reading_is_not_recorded(app: Harness, ann: Person) -> None:
     ann.good("users/list", {})
     ann.good("/v1/database/posts/find", {})
@@ -489,6 +511,7 @@ def test_the_numbers_of_a_minute_survive_it(app: Harness, ann: Person) -> None:
     assert sum(one["refused"] for one in points) == 1
     assert max(one["p95"] or 0 for one in points) > 0
     assert points[-1]["memory"] > 0
+    assert points[-1]["data"] > 0
 
 
 def test_the_status_is_that_of_the_app(app: Harness, ann: Person) -> None:

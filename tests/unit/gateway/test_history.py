@@ -54,6 +54,18 @@ def test_counts_of_workers_are_added_and_levels_are_the_largest() -> None:
     assert (point.requests, point.connections) == (7, 5)
 
 
+def test_what_workers_called_is_put_together_and_old_samples_have_none() -> None:
+    samples = [
+        sample(data=7, calls=5) | {"functions": [{"name": "a", "calls": 5, "errors": 1}]},
+        sample(data=9, calls=3) | {"functions": [{"name": "a", "calls": 2, "errors": 0}]},
+        sample(),
+    ]
+    del samples[2]["memory"]
+    point = _point(0, samples)
+    assert (point.data, point.calls) == (9, 8)
+    assert point.functions == [{"name": "a", "calls": 7, "errors": 1}]
+
+
 def test_functions_are_listed_by_calls() -> None:
     calls = {("a", "ok"): 2, ("b", "ok"): 3, ("b", "timeout"): 1}
     assert top_calls(calls) == [
