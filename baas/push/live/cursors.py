@@ -1,8 +1,10 @@
 """Where a watch may go on: a sealed position in the feed, and a seal on who watches what.
 
 A cursor is `<position>.<seal>`. The position is encrypted, since how far the feed has come tells of
-writes that the client may know nothing of; it is the same for everybody, so that a frame can be
-shared. The seal is a client's own: over the query, the caller, its roles and the rules in force.
+writes that the client may know nothing of, and of one length, since its digits tell too. It is the
+same for everybody, so that a frame can be shared: that two differ tells that something has been
+written somewhere, and no more. The seal is a client's own: over the query, the caller, its roles
+and the rules in force.
 """
 
 from __future__ import annotations
@@ -20,6 +22,8 @@ from baas.schema.actor import Actor
 
 _NONCE_BYTES: Final = 12
 _SEAL_BYTES: Final = 16
+#: Positions are sealed in multiples of so many bytes.
+_PADDED: Final = 32
 
 
 class KeySource(Protocol):
@@ -39,6 +43,7 @@ class WatchCursors:
         """The shared part; equal for equal cursors of the feed."""
         if self._last[0] != feed_cursor:
             plain = feed_cursor.encode()
+            plain = plain.ljust(-len(plain) % _PADDED + len(plain), b"\0")
             nonce = blake2b(plain, digest_size=_NONCE_BYTES, key=self._nonce_key).digest()
             sealed = nonce + self._cipher.encrypt(nonce, plain, None)
             self._last = (feed_cursor, urlsafe_b64encode(sealed).rstrip(b"="))
@@ -58,6 +63,7 @@ class WatchCursors:
             return None
         try:
             raw = urlsafe_b64decode(position + "=" * (-len(position) % 4))
-            return self._cipher.decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], None).decode()
+            plain = self._cipher.decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], None)
+            return plain.rstrip(b"\0").decode()
         except (ValueError, binascii.Error, InvalidTag):
             return None
