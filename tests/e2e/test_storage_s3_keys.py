@@ -19,7 +19,7 @@ import pytest
 from minio.credentials.credentials import Credentials
 from minio.credentials.providers import AssumeRoleProvider, Provider
 
-from baas.engines.s3.credentials import Fresh, NoCredentials, outlives
+from baas.engines.s3.credentials import Fresh, NoCredentials, outlives, present
 from baas.engines.s3.store import S3Blobs
 from baas.errors import ConfigurationError
 from baas.ports.blobs import new_key, new_upload
@@ -280,6 +280,7 @@ class Handing(Provider):
         self.leave, self.handed = threading.Event(), threading.Event()
         self.leave.set()
         self.times = 0
+        self.ends: datetime | None = None
 
     def retrieve(self) -> Credentials:
         assert self.leave.wait(10)
@@ -288,7 +289,14 @@ class Handing(Provider):
         if lifetime is None:
             raise ValueError("none today")
         self.handed.set()
-        return Credentials(f"key{self.times}", "secret", None, datetime.now(UTC) + lifetime)
+        ends = self.ends or datetime.now(UTC) + lifetime
+        return Credentials(f"key{self.times}", "secret", None, ends)
+
+
+def join_renewal() -> None:
+    for thread in threading.enumerate():
+        if thread.name == "baas-s3-credentials":
+            thread.join(10)
 
 
 def test_keys_are_renewed_before_they_end_and_nobody_waits() -> None:
@@ -300,17 +308,51 @@ def test_keys_are_renewed_before_they_end_and_nobody_waits() -> None:
     assert [fresh.retrieve().access_key for _ in range(3)] == ["key1"] * 3, "while it is asked"
     source.leave.set()
     assert source.handed.wait(10)
-    for thread in threading.enumerate():
-        if thread.name == "baas-s3-credentials":
-            thread.join(10)
+    join_renewal()
     assert fresh.retrieve().access_key == "key2"
     assert source.times == 2
 
 
 def test_keys_that_have_ended_are_not_used() -> None:
     source = Handing(timedelta(seconds=-1), None, timedelta(hours=6))
-    fresh = Fresh(lambda: source)
+    fresh = Fresh(lambda: source, again=0)
     assert not outlives(fresh.retrieve(), 0)
     with pytest.raises(NoCredentials, match="ValueError"):
         fresh.retrieve()
     assert fresh.retrieve().access_key == "key3"
+
+
+def test_who_signs_a_link_never_waits_for_keys() -> None:
+    """It is done on the event loop."""
+    source = Handing(timedelta(hours=6))
+    source.leave.clear()
+    fresh = Fresh(lambda: source)
+    assert present(fresh) is None
+    source.leave.set()
+    join_renewal()
+    found = present(fresh)
+    assert found is not None
+    assert found.access_key == "key1"
+
+
+def test_where_nobody_hands_out_keys_not_every_request_asks() -> None:
+    source = Handing(None, None)
+    fresh = Fresh(lambda: source, again=1000)
+    for _ in range(5):
+        with pytest.raises(NoCredentials):
+            fresh.retrieve()
+        assert present(fresh) is None
+    join_renewal()
+    assert source.times == 1
+
+
+def test_the_same_keys_again_are_not_asked_for_at_every_request() -> None:
+    """AWS gives out the old ones until it has new ones."""
+    source = Handing(timedelta(minutes=4), timedelta(minutes=4), None)
+    fixed = datetime.now(UTC) + timedelta(minutes=4)
+    source.ends = fixed
+    fresh = Fresh(lambda: source, again=1000)
+    for _ in range(5):
+        assert fresh.retrieve().expiration == fixed.replace(tzinfo=None)
+        join_renewal()
+    assert source.times == 2

@@ -79,42 +79,73 @@ def _aws_provider(environ: Mapping[str, str]) -> Provider:
 
 class Fresh:
     """A Provider that asks a new `source` each time, and ahead of time: the SDK's own keep what
-    they have to its last seconds. Safe from any thread."""
+    they have to its last seconds. Safe from any thread. `again` is the least time in seconds from
+    one question to the next, where nothing came of it."""
 
-    def __init__(self, source: Callable[[], Provider]) -> None:
+    def __init__(self, source: Callable[[], Provider], again: float = _AGAIN_SECONDS) -> None:
         self._source = source
+        self._again = again
         self._held: Credentials | None = None
         self._asking = threading.Lock()
-        self._asked = float("-inf")
+        self._failed = float("-inf")
 
     def retrieve(self) -> Credentials:
-        """NoCredentials where there are none that hold."""
+        """Waits only where there are none that hold. NoCredentials."""
+        held = self.present()
+        if held is not None:
+            return held
+        with self._asking:
+            if self._held is None or not outlives(self._held, 0):
+                self._fetch()
+            assert self._held is not None
+            return self._held
+
+    def present(self) -> Credentials | None:
+        """Those that hold now, without waiting for any."""
         held = self._held
         if held is None or not outlives(held, 0):
-            with self._asking:
-                if self._held is None or self._held is held:
-                    self._held = self._fetch()
-                return self._held
+            return None
         if not outlives(held, int(_AHEAD.total_seconds())):
-            self._renew_behind()
+            self.renew()
         return held
 
-    def _renew_behind(self) -> None:
-        if monotonic() - self._asked < _AGAIN_SECONDS or not self._asking.acquire(blocking=False):
+    def renew(self) -> None:
+        """Asks for the next ones, in a thread, unless somebody does."""
+        if self._just_failed() or not self._asking.acquire(blocking=False):
             return
-        self._asked = monotonic()
         threading.Thread(target=self._renew, name="baas-s3-credentials", daemon=True).start()
 
     def _renew(self) -> None:
         try:
-            self._held = self._fetch()
+            self._fetch()
         except NoCredentials as fault:
             log.warning("the store's keys were not renewed yet: %s", fault)
         finally:
             self._asking.release()
 
-    def _fetch(self) -> Credentials:
+    def _just_failed(self) -> bool:
+        return monotonic() - self._failed < self._again
+
+    def _fetch(self) -> None:
+        """Only with the lock. Many who wait for it while nobody answers learn so at once."""
+        if self._just_failed():
+            raise NoCredentials("asked a moment ago")
+        before = self._held
         try:
-            return self._source().retrieve()
+            self._held = self._source().retrieve()
         except Exception as fault:
+            self._failed = monotonic()
             raise NoCredentials(type(fault).__name__) from fault
+        if before is not None and before.expiration == self._held.expiration:
+            self._failed = monotonic()  # the next ones are not there yet
+
+
+def present(keys: Provider) -> Credentials | None:
+    """The keys to sign a link with on the event loop, which must not wait for any: None where
+    new ones would have to be asked for first."""
+    if not isinstance(keys, Fresh):
+        return keys.retrieve()
+    held = keys.present()
+    if held is None:
+        keys.renew()
+    return held

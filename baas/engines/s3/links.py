@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from baas.engines.s3.credentials import NoCredentials, outlives
+from baas.engines.s3.credentials import outlives, present
 from baas.ports.blobs import UploadForm
 
 if TYPE_CHECKING:
@@ -26,10 +26,8 @@ class PresignedLinks:
         self._keys = keys
 
     def _hold(self, seconds: int) -> bool:
-        try:
-            return outlives(self._keys.retrieve(), seconds)
-        except NoCredentials:
-            return False
+        found = present(self._keys)
+        return found is not None and outlives(found, seconds)
 
     def read(self, name: str, seconds: int, content_type: str, disposition: str) -> str | None:
         if not self._hold(seconds):
