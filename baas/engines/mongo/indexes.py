@@ -22,8 +22,9 @@ from baas.errors import ConfigurationError
 from baas.schema.model import CollectionSpec
 from baas.schema.values import decode
 
-#: Documents that get their unique key in one turn.
+#: Rows that get what is derived for an index in one turn, and that lose it.
 _BATCH: Final = 200
+_CLEARED: Final = 1000
 Wanted = dict[str, dict[str, IndexInfo]]
 
 
@@ -92,7 +93,7 @@ class Indexes:
                 UpdateOne({ID: id}, {"$set": {index.field: key}}) for id, key in keys.items() if key
             ]
             await turn.driver.bulk(name, sets, session=turn.session)
-            steps.aside = bool(sets)
+            steps.aside |= bool(sets)
 
         await self._writer.exclusive(work)
         return last[-1]
@@ -117,9 +118,11 @@ class Indexes:
                 )
 
     async def _remove_derived(self, name: str, index: IndexInfo, existed: bool) -> None:
+        """Unless another gateway, that declares the same, has finished it meanwhile."""
+
         async def work(turn: Turn, steps: Steps) -> None:
             info = steps.catalogue.get(name)
-            if info is None:
+            if info is None or index in info.indexes:
                 return
             rest = [one for one in info.indexes if one.physical != index.physical]
             empty = (
@@ -135,8 +138,35 @@ class Indexes:
                 steps.put_info(info.with_indexes(rest))
 
         await self._writer.exclusive(work)
-        await self._driver.drop_index(name, index.physical)
-        await self._driver.update_many(name, {}, {"$unset": {index.field: ""}})
+        await self._clear(name, index)
+
+    async def _clear(self, name: str, index: IndexInfo) -> None:
+        """Rows lose what was derived for an index that is no more; all stays where another gateway
+        has declared it again, which only a turn can tell."""
+        while await self._clear_some(name, index):
+            pass
+        if not _names(self._writer.catalogue.get(name), index):
+            await self._driver.drop_index(name, index.physical)
+
+    async def _clear_some(self, name: str, index: IndexInfo) -> bool:
+        """Whether there may be more."""
+        cleared: list[Row] = []
+
+        async def work(turn: Turn, steps: Steps) -> None:
+            cleared.clear()
+            if _names(steps.catalogue.get(name), index):
+                return
+            has: Row = {index.field: {"$exists": True}}
+            cleared.extend(
+                await turn.driver.find(name, has, {ID: 1}, session=turn.session, limit=_CLEARED)
+            )
+            some: Row = {ID: {"$in": [row[ID] for row in cleared]}}
+            unset: Row = {"$unset": {index.field: ""}}
+            await turn.driver.update_many(name, some, unset, session=turn.session)
+            steps.aside |= bool(cleared)
+
+        await self._writer.exclusive(work)
+        return bool(cleared)
 
     # -- the rest ----------------------------------------------------------------------------------
 
@@ -153,12 +183,11 @@ class Indexes:
             built.append(index if physical in have else await self._build(name, index))
         if info is None or set(info.indexes) != set(built):
             await self._writer.exclusive(_declaring(name, built))
-        for physical in have - wanted.keys():
-            await self._driver.drop_index(name, physical)
         for physical, index in known.items():
             if index.is_derived and physical not in wanted:
-                has = {index.field: {"$exists": True}}
-                await self._driver.update_many(name, has, {"$unset": {index.field: ""}})
+                await self._clear(name, index)
+        for physical in have - wanted.keys():
+            await self._driver.drop_index(name, physical)
 
     async def _build(self, name: str, index: IndexInfo) -> IndexInfo:
         more: Row = {"sparse": True} if index.is_derived else {}
@@ -177,6 +206,11 @@ class Indexes:
         await self._driver.drop_index(name, index.physical)
         single = msgspec.structs.replace(index, single=True)
         await self._driver.create_index(name, single.keys(), name=index.physical)
+
+
+def _names(info: CollectionInfo | None, index: IndexInfo) -> bool:
+    """Whether the catalogue has it, finished or not."""
+    return info is not None and any(one.physical == index.physical for one in info.indexes)
 
 
 def _missing_derived(info: CollectionInfo | None, wanted: dict[str, IndexInfo]) -> list[IndexInfo]:

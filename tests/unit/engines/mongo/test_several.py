@@ -122,3 +122,53 @@ async def test_rules_that_look_up_see_one_moment(join) -> None:
     assert len(found) in (0, 300)
     assert await find(one, "p", rule) == []
     assert len(await find(one, "p", ALWAYS)) == 300
+
+
+async def test_an_index_that_one_gives_up_stays_where_another_has_finished_it(
+    join, monkeypatch
+) -> None:
+    """Both start with the same rule file, and one is told to stop while it builds."""
+    one, other = await join(), await join()
+    await put(one, "p", *({"_id": f"d{n}", "u": n} for n in range(20)))
+    spec = declared("p", index("u", unique=True))
+
+    async def stop(*given: object) -> None:
+        await other.declare(spec)
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr(one._indexes, "_build", stop)
+    with pytest.raises(asyncio.CancelledError):
+        await one.declare(spec)
+    for store in (one, other):
+        with pytest.raises(DuplicateKey):
+            await put(store, "p", {"_id": "z", "u": 3})
+
+
+async def test_what_one_clears_away_stays_where_another_has_declared_it_again(
+    join, monkeypatch
+) -> None:
+    one, other = await join(), await join()
+    await put(one, "p", *({"_id": f"d{n}", "u": n} for n in range(20)))
+    spec = declared("p", index("u", unique=True))
+    await one.declare(spec)
+    clear = one._indexes._clear
+
+    async def late(*given: object) -> None:
+        await other.declare(spec)
+        await clear(*given)
+
+    monkeypatch.setattr(one._indexes, "_clear", late)
+    await one.declare(declared("p"))
+    for store in (one, other):
+        with pytest.raises(DuplicateKey):
+            await put(store, "p", {"_id": "z", "u": 3})
+
+
+async def test_an_index_that_is_no_longer_declared_leaves_no_trace(join, driver) -> None:
+    one, other = await join(), await join()
+    await put(one, "p", *({"_id": f"d{n}", "u": n} for n in range(20)))
+    await one.declare(declared("p", index("u", unique=True)))
+    await one.declare(declared("p"))
+    assert await driver.indexes("p") == []
+    assert not any(row.get("u") for row in await driver.find("p", {}))
+    await put(other, "p", {"_id": "z", "u": 3})
