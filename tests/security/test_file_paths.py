@@ -119,6 +119,21 @@ def test_no_name_of_a_client_is_on_the_disk(app: Harness, key: str) -> None:
     assert not [name for name in names if "very-own-name" in name]
 
 
+@pytest.mark.parametrize(
+    "filename", ["../../evil", "/tmp/evil", "..\\evil", "C:\\evil", "", "a/evil"]
+)
+def test_the_name_that_a_form_gives_its_file_counts_for_nothing(
+    app: Harness, key: str, filename: str
+) -> None:
+    body = form(b"x", path="shelf/form").replace(b'filename="f"', f'filename="{filename}"'.encode())
+    sent = app.request("POST", "/v1/storage/upload", body, form_headers(body, key))
+    assert (sent.status, sent.json()["path"]) == (200, "shelf/form"), sent.body
+    disposition = download(app, "shelf/form", key).headers["content-disposition"]
+    assert disposition == "inline; filename*=UTF-8''form"
+    folder = app.app.data_folder.parent
+    assert not list(folder.parent.rglob("*evil*"))
+
+
 def test_an_upload_id_is_no_path(app: Harness, key: str) -> None:
     for id in ("..", "x", "a" * 47, "A" * 48, "." * 48):
         path = f"/v1/storage/uploads/{id}/parts/1"
