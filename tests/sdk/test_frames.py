@@ -106,6 +106,28 @@ def test_exchange(name: str, client: str, tmp_path: Path, in_node: Path) -> None
         server.finished()
 
 
+def test_a_frame_that_makes_no_sense_does_not_end_a_watch(tmp_path: Path, in_node: Path) -> None:
+    """That of Python stands in test_python_live.py."""
+    watch = {"client": {"type": "watch", "id": "w1", "collection": "posts"}}
+    hello = [
+        {"client": {"type": "auth", "token": None}},
+        {"server": {"type": "ready", "session": "<any>", "pingSeconds": 25}},
+        watch,
+    ]
+    first = {"type": "snapshot", "id": "w1", "documents": [{"_id": "a"}], "cursor": "1"}
+    nonsense = {"type": "change", "id": "w1", "cursor": "2", "changes": [{"op": "?"}]}
+    second = {**first, "documents": [{"_id": "a"}, {"_id": "b"}], "cursor": "3"}
+    begun = [*hello, {"server": first}, {"server": nonsense}, {"connect": None}]
+    calls = [
+        {"do": "watch", "in": "posts", "save": "live", "expect": [{"_id": "a"}]},
+        {"do": "watched", "of": "live", "expect": [{"_id": "a"}, {"_id": "b"}]},
+    ]
+    with playing([*begun, *hello, {"server": second}]) as server:
+        (tmp_path / "calls.json").write_text(json.dumps({"steps": calls}))
+        node(in_node, server.url, tmp_path / "calls.json", "socket")
+        server.finished()
+
+
 async def in_python(client: str, url: str, calls: list[Any], session: str) -> None:
     store = MemoryStore()
     store.save(session)

@@ -257,6 +257,55 @@ const CASES: Record<string, (place: Place) => Promise<void>> = {
     direct.close()
   },
 
+  async 'where-sockets-are-refused-it-polls'({ flaky, signedIn }) {
+    flaky.noSockets = true
+    const cloud = await signedIn()
+    let titles: string[] | null = null
+    const mine = drafts(cloud).where({ _openid: cloud.auth().currentUser!.uid })
+    mine.watch({ onChange: ({ docs }: any) => (titles = docs.map((doc: any) => doc.title)) })
+    await until(() => titles !== null)
+    await drafts(cloud).add({ title: 'polled' })
+    await until(() => titles!.join() === 'polled')
+    assert.ok(flaky.seen.some(({ path }) => path.endsWith('/poll')))
+    cloud.close()
+  },
+
+  /** Their faults are told, as any that nobody caught, and neither stop what follows nor are lost. */
+  async 'callbacks-that-fail-stop-nothing'({ client }) {
+    const faults: string[] = []
+    const caught = (fault: any) => void faults.push(String(fault.message))
+    process.on('unhandledRejection', caught)
+    const fail = (what: string) => {
+      throw new Error(`in ${what}`)
+    }
+    for (const transport of ['socket', 'poll'] as const) {
+      const cloud = client({ transport, offline: { onChange: () => fail('onChange of offline') } })
+      let changes = -1 // it is told at once who it is
+      cloud.auth().onAuthStateChange(() => void (++changes > 0 && fail('onAuthStateChange')))
+      await cloud.auth().signInAnonymously()
+      const { _id } = await cloud.database().collection('posts').add({ title: 'x', text: 'x' })
+      const channel = cloud.channel(`post:${_id}`)
+      await channel.join({ presence: {}, onPresence: () => fail('onPresence'), onMessage: () => fail('onMessage') })
+      await channel.publish('said', 1)
+      let seen = 0
+      const mine = drafts(cloud).where({ _openid: cloud.auth().currentUser!.uid })
+      const onChange = ({ docs }: any) => {
+        seen = docs.length
+        fail('onChange of watch')
+      }
+      mine.watch({ onChange })
+      await drafts(cloud).add({ title: 'one' })
+      await until(() => seen === 1)
+      await drafts(cloud).add({ title: 'two' })
+      await until(() => seen === 2)
+      await until(() => faults.indexOf('in onMessage') >= 0)
+      cloud.close()
+    }
+    process.off('unhandledRejection', caught)
+    const places = ['onAuthStateChange', 'onChange of offline', 'onChange of watch', 'onMessage', 'onPresence']
+    assert.deepEqual(Array.from(new Set(faults)).sort(), places.map((place) => `in ${place}`))
+  },
+
   /** Nothing says that the network is gone; coming to the front finds it out. */
   async 'a-frozen-socket-is-found-out'({ flaky }) {
     let resume = () => undefined as void

@@ -1,5 +1,6 @@
 /** Accounts and sessions: signing in, staying signed in, signing out. */
 
+import { callBack } from './callbacks.js'
 import { BaasError } from './errors.js'
 import { Http, TokenSource } from './http.js'
 import { decode } from './values.js'
@@ -291,7 +292,7 @@ export class Auth implements TokenSource {
       this.tokenListeners.forEach((listener) => listener())
     }
     const changed = JSON.stringify(before && before.user) !== JSON.stringify(kept && kept.user)
-    if (changed) this.listeners.slice().forEach((listener) => listener(this.currentUser))
+    if (changed) this.listeners.slice().forEach((listener) => callBack(() => listener(this.currentUser)))
   }
 
   private load(): Kept | null {

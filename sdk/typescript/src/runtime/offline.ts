@@ -8,6 +8,7 @@
  */
 
 import type { Auth } from './auth.js'
+import { callBack } from './callbacks.js'
 import { BaasError } from './errors.js'
 import { CallOptions, databasePath, Http, pauseOf } from './http.js'
 import { random } from './ids.js'
@@ -173,7 +174,7 @@ export class OfflineQueue {
   private refuse(write: Kept, error: BaasError): void {
     this.take(write.id)
     const told = this.settle(write.id, (one) => one.reject(error))
-    if (!told && this.options.onRefused) this.options.onRefused(publicly(write), error)
+    if (!told) callBack(() => this.options.onRefused && this.options.onRefused(publicly(write), error))
   }
 
   /** Calls that wait are fulfilled; what they wrote follows later. */
@@ -245,7 +246,7 @@ export class OfflineQueue {
   }
 
   private changed(): void {
-    if (this.options.onChange) this.options.onChange(this.mine().length)
+    callBack(() => this.options.onChange && this.options.onChange(this.mine().length))
   }
 }
 

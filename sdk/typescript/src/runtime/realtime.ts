@@ -4,6 +4,7 @@
  */
 
 import type { Auth } from './auth.js'
+import { callBack } from './callbacks.js'
 import { BaasError } from './errors.js'
 import { Http, pauseOf } from './http.js'
 import { random } from './ids.js'
@@ -238,7 +239,7 @@ export class Realtime {
     const mine = () => this.socket === socket && socket !== null
     socket = connect.call(this.http.platform, socketUrl(this.http.base), {
       open: () => void (mine() && this.sayWho()),
-      message: (text) => void (mine() && this.take(JSON.parse(text))),
+      message: (text) => void (mine() && this.received(text)),
       closed: (code, reason) => void (mine() && this.lost(code, reason)),
     })
     this.socket = socket
@@ -421,6 +422,15 @@ export class Realtime {
 
   // -- frames ----------------------------------------------------------------------------------
 
+  /** What makes no sense ends this connection alone; the next one goes on. */
+  private received(text: string): void {
+    try {
+      this.take(JSON.parse(text))
+    } catch {
+      this.hangUp(true)
+    }
+  }
+
   private take(frame: Frame): void {
     this.heard = Date.now()
     this.frames++
@@ -476,14 +486,17 @@ class WatchEntry extends Entry {
   }
 
   take(frame: Frame): void {
-    if (frame.cursor !== undefined) this.cursor = frame.cursor
+    const { cursor = this.cursor } = frame
+    // Where the frame turns out to make no sense, nobody knows where this is: it begins anew.
+    this.cursor = null
+    if (frame.type === 'resync') return
     if (frame.type === 'snapshot') this.begin(frame.documents.map(decode))
     else if (frame.type === 'change') this.change(frame.changes)
-    else if (frame.type === 'resync') this.cursor = null
+    this.cursor = cursor
   }
 
   fail(error: BaasError): void {
-    if (this.handlers.onError) this.handlers.onError(error)
+    callBack(() => this.handlers.onError && this.handlers.onError(error))
   }
 
   private begin(docs: any[]): void {
@@ -504,7 +517,7 @@ class WatchEntry extends Entry {
   private tell(docChanges: Array<DocumentChange<any>>, type?: 'init'): void {
     const snapshot: Snapshot<any> = { id: this.number++, docs: this.docs.slice(), docChanges }
     if (type !== undefined) snapshot.type = type
-    this.handlers.onChange(snapshot)
+    callBack(() => this.handlers.onChange(snapshot))
   }
 }
 
@@ -567,17 +580,17 @@ class ChannelEntry extends Entry {
     } else if (frame.type === 'message') {
       if (frame.cursor !== undefined) this.cursor = frame.cursor
       const message = { event: frame.event, data: decode(frame.data), from: frame.from }
-      if (this.handlers.onMessage) this.handlers.onMessage(message, frame.cursor)
+      callBack(() => this.handlers.onMessage && this.handlers.onMessage(message, frame.cursor))
     } else if (frame.type === 'presence') {
       this.moved(frame)
     } else if (frame.type === 'resync') {
       // The cursor stays: what is still there comes next, and a new connection goes on from it.
-      if (this.handlers.onGap) this.handlers.onGap()
+      callBack(() => this.handlers.onGap && this.handlers.onGap())
     }
   }
 
   fail(error: BaasError): void {
-    if (this.handlers.onError) this.handlers.onError(error)
+    callBack(() => this.handlers.onError && this.handlers.onError(error))
   }
 
   private moved(frame: Frame): void {
@@ -588,7 +601,7 @@ class ChannelEntry extends Entry {
 
   private present(entries: PresenceEntry[]): void {
     this.here = entries
-    if (this.handlers.onPresence) this.handlers.onPresence(entries.slice())
+    callBack(() => this.handlers.onPresence && this.handlers.onPresence(entries.slice()))
   }
 }
 

@@ -150,6 +150,8 @@ export function connect(
   socket.onopen = () => handlers.open()
   socket.onmessage = (event) => handlers.message(String(event.data))
   socket.onclose = (event) => handlers.closed(event.code, event.reason)
+  // The close that follows says all. In Node an error that nobody hears ends the program.
+  socket.onerror = () => undefined
   return { send: (text) => socket.send(text), close: () => socket.close() }
 }
 
