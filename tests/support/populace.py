@@ -2,7 +2,8 @@
 
     python -m tests.support.populace URL DOCUMENTS FILES
 
-fills the gateway at URL, which serves the board without limits per minute.
+fills the gateway at URL, which serves the board without limits per minute. To promote 100,000
+documents to the tests' server of engine `mongo`, give that room: `_JAVA_OPTIONS=-Xmx4g`.
 """
 
 from __future__ import annotations
