@@ -87,7 +87,10 @@ class Invoker:
                     self._records.done(recording, "stopped")
                     raise
                 raise self._failed(held, recording, stopped) from stopped
-            except (Exception, SystemExit) as raised:
+            except GeneratorExit:
+                raise
+            except BaseException as raised:
+                # SystemExit, KeyboardInterrupt, a panic of an extension: of the function as well.
                 raise self._failed(held, recording, raised) from raised
             self._records.done(recording, "ok")
             return result

@@ -16,7 +16,8 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final, TypeAlias
 
 import msgspec
@@ -232,10 +233,29 @@ def is_async(function: Callable[..., Any]) -> bool:
 
 
 async def call_user(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Runs user code: async on this loop, plain in a thread."""
-    if is_async(function):
-        return await function(*arguments)
-    return await asyncio.to_thread(function, *arguments)
+    """Runs user code: async on this loop, plain in a thread. It may run in a task of its own, so
+    what it raises to end a process is MeantToEnd."""
+    with contained():
+        if is_async(function):
+            return await function(*arguments)
+        return await asyncio.to_thread(function, *arguments)
+
+
+class MeantToEnd(Exception):
+    """User code raised SystemExit, KeyboardInterrupt or the like. Out of a task asyncio raises such
+    an exception once more, to end the loop: one function would end the gateway."""
+
+
+@contextmanager
+def contained() -> Iterator[None]:
+    """Turns what would end the loop into MeantToEnd, as if raised where it was."""
+    try:
+        yield
+    except (Exception, asyncio.CancelledError, GeneratorExit):
+        raise
+    except BaseException as fault:
+        text = f"{type(fault).__name__}: {fault}".rstrip(": ")
+        raise MeantToEnd(text).with_traceback(fault.__traceback__) from None
 
 
 def _seen(task: asyncio.Task[None]) -> None:

@@ -126,7 +126,7 @@ def _import(space: Namespace, module: str, label: str) -> None:
         space.load(module)
     except ConfigurationError:
         raise
-    except (Exception, SystemExit) as fault:
+    except BaseException as fault:
         raise _import_fault(fault, space.folder, module, label) from fault
 
 

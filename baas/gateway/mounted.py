@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 from baas.errors import Code, Problem
+from baas.functions.lifecycle import MeantToEnd, contained
 from baas.functions.model import Mount
 from baas.functions.registry import Serving
 from baas.gateway.exchange import Message, Receive, Scope, Send
@@ -106,7 +107,8 @@ class _Lifespan:
 
     async def _run(self) -> None:
         scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}}
-        await self._app({**scope, "state": self.state}, self._to_app.get, self._from_app.put)
+        with contained():
+            await self._app({**scope, "state": self.state}, self._to_app.get, self._from_app.put)
 
     async def _ask(self, type: str) -> Message | None:
         """The app's answer; None from one that ended without (it does not speak the protocol)."""
@@ -120,7 +122,9 @@ class _Lifespan:
         answer.cancel()
         if not self._task.done():
             _log.error("the app mounted %s does not answer %s", self._name, type)
-        elif (fault := self._task.exception()) is not None:
+        elif isinstance(fault := self._task.exception(), MeantToEnd):
+            _log.error("the app mounted %s would end its process: %s", self._name, fault)
+        elif fault is not None:
             _log.debug("the app mounted %s has no lifespan: %r", self._name, fault)
         return None
 

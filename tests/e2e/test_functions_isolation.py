@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -121,6 +122,60 @@ def test_workers_end_when_the_gateway_is_stopped(gateway: Gateway) -> None:
     assert gateway.stop() == 0
     wait_until(lambda: not is_running(worker))
     assert os.getpid() != worker
+
+
+ENDING = """
+import sys
+from baas import fn
+
+@fn.event(retries="none")
+async def interrupted(ctx, event):
+    raise KeyboardInterrupt
+
+@fn.event(retries="none")
+async def unset(ctx, event):
+    return "never"
+
+@fn.initializer(functions=[unset])
+async def configured(ctx):
+    sys.exit("a setting is missing")
+
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        sys.exit("a setting is missing")
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"served"})
+
+fn.mount("/app", app)
+"""
+
+
+def test_code_that_would_end_its_process_does_not_end_the_gateway(
+    gateway: Gateway, tmp_path: Path
+) -> None:
+    """One asynchronous call would have ended it at every start anew: it is durable."""
+    functions = gateway.folder / "functions"
+    (functions / "ending.py").write_text(ENDING)
+    wait_until(lambda: call(gateway, "unset").status_code == 500)
+    assert call(gateway, "interrupted").json()["code"] == "FUNCTION_FAILED"
+    assert gateway.client.get("/http/app").text == "served"
+    gateway.logged(
+        message="the app mounted at /app would end its process: SystemExit: a setting is missing"
+    )
+    key = gateway.admin_key("functions:write", "functions:read")
+    bearer = {"authorization": f"Bearer {key}"}
+
+    def state(id: str) -> str:
+        answer = gateway.client.get(f"/v1/functions/invocations/{id}", headers=bearer)
+        return str(answer.json()["state"])
+
+    for name in ("interrupted", "unset"):
+        id = gateway.post(f"/v1/functions/{name}?mode=async", token=key).json()["invocationId"]
+        wait_until(partial(lambda id: state(id) == "failed", id))
+    (functions / "worse.py").write_text("raise KeyboardInterrupt\n")
+    kept = "functions not reloaded, the last good ones stay in force"
+    gateway.logged(message=f"{kept}: functions/worse.py:1: KeyboardInterrupt")
+    assert call(gateway, "hello").json() == "hello"
 
 
 def test_the_log_has_what_functions_say_and_who_blocks_the_loop(gateway: Gateway) -> None:

@@ -155,7 +155,7 @@ class Worker:
             self._done(n, run, None, failed("The call was given up."))
         except MemoryError:
             self._done(n, run, None, OUT_OF_MEMORY, spent=True)
-        except (Exception, SystemExit) as raised:
+        except BaseException as raised:
             fault = fault_of(raised, run.life.release.folder, self._redactor)
             # What has not started well is not started again in the same process.
             spent = fault.result != "refused" and not run.life.is_ready(run.spec)

@@ -70,6 +70,25 @@ async def leaving(ctx, event):
     raise SystemExit(3)
 
 @fn.event()
+async def interrupted(ctx, event):
+    raise KeyboardInterrupt
+
+@fn.event()
+def interrupted_in_a_thread(ctx, event):
+    raise KeyboardInterrupt
+
+@fn.event(isolation="process")
+def interrupted_in_a_process(ctx, event):
+    raise KeyboardInterrupt
+
+class Panic(BaseException):
+    pass  # as extensions in Rust raise it
+
+@fn.event()
+async def panicking(ctx, event):
+    raise Panic("index out of bounds")
+
+@fn.event()
 async def lost(ctx, event):
     await ctx.database.collection("posts").get("absent")
 
@@ -92,7 +111,11 @@ async def test_a_function_s_own_error_reaches_the_caller(shop: Shop) -> None:
     assert await shop.failures() == []
 
 
-@pytest.mark.parametrize("name", ["broken", "leaving", "lost", "unfit", "cancelled"])
+ALL_KINDS = ["broken", "leaving", "lost", "unfit", "cancelled", "panicking", "interrupted"]
+ALL_KINDS += ["interrupted_in_a_thread", "interrupted_in_a_process"]
+
+
+@pytest.mark.parametrize("name", ALL_KINDS)
 def test_anything_else_is_a_failure_without_text(name: str) -> None:
     @shop(FAULTS)
     async def play(shop: Shop) -> None:
