@@ -17,6 +17,8 @@ LANGUAGES: Final[dict[str, Callable[[Manifest], dict[str, bytes]]]] = {
     "python": python_package,
     "typescript": typescript_package,
 }
+#: Of the runtime, which every package has a copy of.
+LICENSE: Final = Path(__file__).parent / "runtime" / "LICENSE"
 #: Names the files that were written last time, so that those that are gone can be removed.
 RECORD: Final = ".generated"
 
@@ -30,7 +32,7 @@ class Difference(msgspec.Struct, frozen=True):
 
 def generate(manifest: Manifest, language: str) -> dict[str, bytes]:
     """The files of a language's package by path. KeyError for a language that is not known."""
-    files = LANGUAGES[language](manifest)
+    files = {**LANGUAGES[language](manifest), LICENSE.name: LICENSE.read_bytes()}
     record = "".join(f"{path}\n" for path in sorted(files))
     return {**files, RECORD: record.encode()}
 

@@ -47,6 +47,7 @@ def test_it_holds_the_client_its_types_and_nothing_else(wheel: Path) -> None:
         "board_cloud-0.1.0.dist-info",
     }
     assert {"board_cloud/py.typed", "board_cloud/board_gen.py"} <= set(names)
+    assert "board_cloud-0.1.0.dist-info/licenses/LICENSE" in names
     needs = [need.partition("<")[0].partition(">")[0] for need in metadata.get_all("Requires-Dist")]
     assert sorted(needs) == ["httpx", "websockets"]
 

@@ -84,8 +84,15 @@ def test_the_package_loads_in_an_empty_project(packed: Path, kind: str) -> None:
 
 
 def test_the_package_brings_nothing_along(packed: Path) -> None:
-    package = json.loads((packed / "node_modules" / "board-cloud" / "package.json").read_text())
-    assert "dependencies" not in package
+    folder = packed / "node_modules" / "board-cloud"
+    assert "dependencies" not in json.loads((folder / "package.json").read_text())
+    assert {path.name for path in folder.iterdir()} == {
+        "README.md",
+        "LICENSE",
+        "package.json",
+        "dist",
+        "src",
+    }
     assert [path.name for path in (packed / "node_modules").iterdir() if path.name[0] != "."] == [
         "board-cloud"
     ]

@@ -48,6 +48,12 @@ def test_the_runtime_is_copied_as_it_is(language: str) -> None:
         assert made[path] == (folder / name).read_bytes()
 
 
+def test_the_licence_of_the_runtime_is_the_kits() -> None:
+    root = Path(__file__).parents[3]
+    for language in LANGUAGES:
+        assert generate(odd_manifest(), language)["LICENSE"] == (root / "LICENSE").read_bytes()
+
+
 # -- harm ------------------------------------------------------------------------------------------
 
 
