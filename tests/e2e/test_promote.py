@@ -8,6 +8,7 @@ import secrets
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from tests.support import mongo
 from tests.support.board import serving_board
 from tests.support.gateway import ROOT, running, write_app
 from tests.support.populace import Populace
+from tests.support.s3 import Server, server_names
 
 APP = {
     "baas.yaml": "app: {name: moving}\n",
@@ -75,6 +77,26 @@ def test_there_and_back_again(lived: tuple[Path, dict[str, Any]]) -> None:
         notes = gateway.post("/v1/database/notes/find", token=token).json()["documents"]
         assert [note["_id"] for note in notes] == ["n"]
         assert gateway.client.get("/v1/storage/files/f/a").content == b"bytes"
+
+
+def test_files_move_to_a_bucket_and_back(
+    lived: tuple[Path, dict[str, Any]], s3_servers: Callable[[str], Server]
+) -> None:
+    folder, _ = lived
+    bucket = s3_servers(server_names()[0]).settings()
+    names = ("engine", "s3_endpoint", "s3_bucket", "s3_access_key", "s3_secret_key")
+    storage = json.dumps({name: getattr(bucket, name) for name in names})
+    old = (folder / "baas.yaml").read_text()
+    new = f"{old}database: {{data: other}}\nstorage: {storage}\n"
+    places = {"other": new, "third": f"{old}database: {{data: third}}\n"}
+    for data, settings in places.items():
+        (folder / "to.yaml").write_text(settings)
+        assert "1 file (5 bytes); the digests of both sides agree" in promote(
+            folder, "--to", "to.yaml"
+        )
+        (folder / "baas.yaml").write_text(settings)
+        with running(folder, "--data", str(folder / data)) as gateway:
+            assert gateway.client.get("/v1/storage/files/f/a").content == b"bytes"
 
 
 def test_what_would_lose_something_is_refused(lived: tuple[Path, dict[str, Any]]) -> None:

@@ -212,6 +212,26 @@ def test_a_terminal_sees_a_bar_and_nobody_else(gateway: Gateway, here: Path) -> 
     assert done(gateway, "put", file, "bar/y").lines == []
 
 
+def test_where_bytes_go_no_further_the_command_ends(gateway: Gateway, here: Path) -> None:
+    """As in `baas storage get x - | head`, and on a full disk. It is no fault of the gateway's."""
+    done(gateway, "put", write(here, "x", os.urandom(3 * PART)), "long/x")
+    reading, closed = os.pipe()
+    os.close(reading)
+    full = os.open("/dev/full", os.O_WRONLY)
+    for target, told in ((full, b"Error: No space left on device\n"), (closed, b"")):
+        found = subprocess.run(
+            command("get", "long/x", "-"),
+            cwd=gateway.folder,
+            env=environ_of(gateway),
+            stdout=target,
+            stderr=subprocess.PIPE,
+            timeout=60,
+            check=False,
+        )
+        os.close(target)
+        assert (found.returncode, found.stderr) == (1, told)
+
+
 # -- large files ----------------------------------------------------------------------------------
 
 

@@ -57,6 +57,8 @@ def _wire(url: str | None, key: str | None, data: Path | None) -> Iterator[Wire]
             raise click.ClickException(f"{fault}. Is `baas serve` running there?") from None
         except (Refused, Changed, Unfit) as fault:
             raise click.ClickException(str(fault)) from None
+        except BrokenPipeError:  # nobody reads on, such as `head`: no fault to speak of
+            raise
         except OSError as fault:
             raise click.ClickException(_reason(fault)) from None
         finally:

@@ -40,17 +40,28 @@ def download(wire: Wire, stored: Stored, target: Path, told: Told) -> None:
 
 
 def fetch(wire: Wire, stored: Stored, file: IO[bytes], told: Told) -> None:
-    """The bytes of this very file, else Changed. `file` is only written to."""
+    """The bytes of this very file, else Changed. `file` is only written to. OSError where it
+    takes no more."""
     getting = _Getting(wire, stored, file, told)
     while getting.left:
         before = getting.position
         try:
             wire.patiently(getting.go_on)
+        except _Unwritable as unwritable:
+            raise unwritable.fault from None
         except Broken:
             if getting.position == before:
                 raise
     if getting.digest.hexdigest() != stored.hash:
         raise Changed(f"{stored.path} changed while it was fetched")
+
+
+class _Unwritable(Exception):
+    """A fault of the disk here, which within a request would be taken for one of the network."""
+
+    def __init__(self, fault: OSError) -> None:
+        super().__init__(fault)
+        self.fault = fault
 
 
 class _Getting:
@@ -84,7 +95,10 @@ class _Getting:
     def _take(self, piece: bytes) -> None:
         if len(piece) > self.left:
             raise Changed(f"{self._stored.path} changed while it was fetched")
-        self._file.write(piece)
+        try:
+            self._file.write(piece)
+        except OSError as fault:
+            raise _Unwritable(fault) from fault
         self.digest.update(piece)
         self.position += len(piece)
         self._told(len(piece))
