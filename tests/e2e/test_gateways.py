@@ -134,6 +134,20 @@ async def test_a_message_reaches_those_who_joined_at_another(pair) -> None:
         assert (message["event"], message["data"]) == ("hi", {"n": 1})
 
 
+@in_loop
+async def test_who_is_present_at_one_is_seen_at_the_other(pair) -> None:
+    one, other = pair
+    join = {"type": "join", "id": "c", "channel": "room:2"}
+    async with connected(other, one.sign_in()) as there:
+        assert (await there.asked(**join))["presence"] == []
+        async with connected(one, one.sign_in()) as here:
+            await here.asked(**join, presence={"name": "ann"})
+            (came,) = (await there.next("presence"))["join"]
+            assert came["state"] == {"name": "ann"}
+        (gone,) = (await there.next("presence"))["leave"]
+        assert gone["session"] == came["session"]
+
+
 def test_a_timer_fires_once_over_all(pair) -> None:
     one, _ = pair
     token = one.sign_in()

@@ -30,6 +30,12 @@ class Socket:
         async with asyncio.timeout(seconds):
             return json.loads(await self.connection.recv())
 
+    async def next(self, type: str) -> Any:
+        """The next frame of this type; others are passed over."""
+        while (frame := await self.heard())["type"] != type:
+            pass
+        return frame
+
     async def asked(self, **frame: Any) -> Any:
         """The next frame after this one was sent."""
         await self.say(**frame)

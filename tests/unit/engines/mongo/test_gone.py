@@ -73,6 +73,12 @@ async def test_a_server_that_is_away_is_said_to_be_without_its_password(settings
     assert "hunter2" not in text
 
 
+@pytest.mark.parametrize("code", [13, 18])
+async def test_a_server_that_lets_nobody_in_is_told_apart(settings, driver, code) -> None:
+    await mongo.fail(driver, "find", code, [], 1)
+    assert "refuses this user or password" in await refusal(settings)
+
+
 @pytest.mark.parametrize("url", ["", "localhost", "mongodb://a:b:c@x/", "http://localhost"])
 async def test_an_address_that_is_none_is_refused(settings, url) -> None:
     assert "database.mongo_url" in await refusal(settings, mongo_url=url, mongo_timeout=0.3)
