@@ -124,6 +124,8 @@ def _package(name: str) -> dict[str, Any]:
         "module": "dist/esm/index.js",
         "types": "dist/esm/index.d.ts",
         "miniprogram": "dist/cjs",
+        # For compilers that do not read `exports`, as those of mini-programs are set up.
+        "typesVersions": {"*": {one: [f"dist/cjs/{one}.d.ts"] for one in entries[1:]}},
         "exports": {_entry(one): _targets(one) for one in entries},
         "files": ["dist", "src"],
         "scripts": {

@@ -107,3 +107,21 @@ def test_modules_are_typed_for_both_kinds(packed: Path) -> None:
     config = {"compilerOptions": options, "include": ["use.*"]}
     (packed / "tsconfig.json").write_text(json.dumps(config))
     tool("tsc", "-p", packed, "--noEmit")
+
+
+def test_a_mini_programs_compiler_finds_the_types(packed: Path) -> None:
+    """Set up as WeChat's templates are: no DOM, and modules found as they were before `exports`."""
+    names = ("wechat", "alipay", "uni", "taro", "wx-cloud")
+    lines = [f"import * as p{at} from 'board-cloud/{name}'" for at, name in enumerate(names)]
+    use = "import { createCloud } from 'board-cloud'\nexport const cloud = "
+    use += "createCloud({ url: 'https://x', platform: p0.wechat() })\n"
+    use += "// @ts-expect-error\ncloud.database().collection('no such')\n"
+    use += "export const other = [p1.alipay, p2.uniapp, p3.taro, p4.cloud]\n"
+    (packed / "mini.ts").write_text("\n".join(lines) + f"\n{use}")
+    options = {
+        **{"module": "commonjs", "moduleResolution": "node10", "target": "es2018"},
+        **{"lib": ["es2020"], "types": [], "strict": True},
+    }
+    config = {"compilerOptions": options, "files": ["mini.ts"]}
+    (packed / "tsconfig.mini.json").write_text(json.dumps(config))
+    tool("tsc", "-p", packed / "tsconfig.mini.json", "--noEmit")
