@@ -93,6 +93,7 @@ DATABASE: Final[tuple[Route, ...]] = (
         answer=bodies.TransactionAnswer,
         codes=(*_WRITING, Code.TRANSACTION_CONFLICT, Code.CURSOR_INVALID),
         idempotent=True,
+        recorded=("expect",),
     ),
 )
 

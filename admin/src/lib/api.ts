@@ -82,6 +82,16 @@ export function words(fault: unknown): string {
   return fields.length ? fields.join('; ') : fault.message.slice(fault.code.length + 2)
 }
 
+/** A document with its entity tag, which names this very state of it. */
+export async function tagged(collection: string, id: string): Promise<{ document: any; etag: string }> {
+  const headers: Record<string, string> = {}
+  const url = `${BASE}/v1/database/${encodeURIComponent(collection)}/documents/${encodeURIComponent(id)}`
+  const answer = await told(
+    http.attempt({}, 'read', headers, (timeout) => http.platform.request({ method: 'GET', url, headers, timeout })),
+  )
+  return { document: JSON.parse(answer.body), etag: answer.headers.etag }
+}
+
 /** A POST in the name of a user, where `uid` is given. */
 export async function called(path: string, body: unknown, uid: string | null): Promise<any> {
   const headers: Record<string, string> = { 'Content-Type': 'application/json' }
