@@ -23,8 +23,10 @@ from baas.schema.values import Document, Path
 
 #: Halvings of the cube: cells of 3,200 km, 400, 50, 6, 800 m, 100 and 12.
 _LEVELS: Final = (2, 5, 8, 11, 14, 17, 20)
-#: Cells of one size that a geometry is filed under, and that a region is looked for in.
+#: Cells of one size that a geometry is filed under, and all those of a document together; and that
+#: a region is looked for in.
 _MOST_FILED: Final = 27
+_MOST_TOGETHER: Final = 64
 _MOST_ASKED: Final = 125
 _EVERYWHERE: Final = "*"
 
@@ -45,7 +47,7 @@ def _filed(boxes: list[Box], level: int) -> list[str]:
     for box in boxes:
         cells = _cells(box, level, _MOST_FILED)
         found.update(cells)
-        if not cells or len(found) > _MOST_FILED:
+        if not cells or len(found) > _MOST_TOGETHER:
             return []
     return sorted(found)
 
