@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -15,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from baas.engines.s3.store import S3Blobs
-from baas.errors import ConfigurationError
+from baas.errors import ConfigurationError, Problem
 from baas.ports.blobs import new_key, new_upload
 from baas.settings import LimitSettings, Settings, StorageSettings
 from baas.storage.sweep import FEW_ORPHANS
@@ -81,6 +84,37 @@ def test_two_apps_in_one_bucket_do_not_see_each_other(s3_server: Server) -> None
         assert [found.key async for found in one.uploads()] == [upload]
         await one.close()
         await other.close()
+
+    asyncio.run(through())
+
+
+def test_a_disk_here_that_is_full_is_unavailable_and_leaves_nothing(
+    s3_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a client has sent waits in a temporary file until the store is given it."""
+    most = 9_000_000  # more than one part, so that an upload to the store has begun
+    written = 0
+    real = tempfile.SpooledTemporaryFile.write
+
+    def write(file: Any, data: bytes) -> int:
+        nonlocal written
+        written += len(data)
+        if written > most:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(file, data)
+
+    async def through() -> None:
+        settings = s3_server.settings()
+        blobs = await started(settings)
+        with monkeypatch.context() as full:
+            full.setattr(tempfile.SpooledTemporaryFile, "write", write)
+            with pytest.raises(Problem) as refused:
+                await blobs.put(new_key(), pieces(*[b"x" * 1_000_000] * 12))
+        assert refused.value.public.name == "UNAVAILABLE"
+        assert [found.key async for found in blobs.listing()] == []
+        left = s3_server.client()._list_multipart_uploads(settings.s3_bucket).uploads
+        assert list(left) == []
+        await blobs.close()
 
     asyncio.run(through())
 

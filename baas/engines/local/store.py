@@ -12,13 +12,14 @@ path can come from outside whatever the caller does wrong.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from io import BufferedReader
 from itertools import islice
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, ParamSpec, TypeVar
 
 from baas.engines.local import files
 from baas.engines.local.files import Aside
@@ -37,6 +38,9 @@ from baas.ports.blobs import (
     gathered,
 )
 
+log = logging.getLogger("baas.storage")
+
+P = ParamSpec("P")
 T = TypeVar("T")
 _LISTED_AT_ONCE: Final = 500
 
@@ -96,7 +100,7 @@ class LocalBlobs:
 
     async def join(self, upload: str, key: str) -> Digest:
         folder = self._folder(upload)
-        return await asyncio.to_thread(self._join, folder, self._path(key))
+        return await _step(self._join, folder, self._path(key))
 
     def _join(self, folder: Path, target: Path) -> Digest:
         numbers = [part.number for part in _parts(folder)]
@@ -143,13 +147,13 @@ class LocalBlobs:
         first = await anext(source, b"")
         second = await anext(source, b"")
         if not second:
-            return await asyncio.to_thread(files.put, self._aside, first, target)
-        aside = await asyncio.to_thread(Aside, self._aside)
+            return await _step(files.put, self._aside, first, target)
+        aside = await _step(Aside, self._aside)
         try:
-            await asyncio.to_thread(aside.write, first + second)
+            await _step(aside.write, first + second)
             async for piece in source:
-                await asyncio.to_thread(aside.write, piece)
-            return await asyncio.to_thread(aside.place, target)
+                await _step(aside.write, piece)
+            return await _step(aside.place, target)
         except BaseException:
             # In place, without a thread: this also runs where the task is being cancelled.
             aside.drop()
@@ -162,6 +166,18 @@ class LocalBlobs:
         if not UPLOAD_PATTERN.fullmatch(upload):
             raise ValueError("not an upload's id")
         return self._uploads / upload
+
+
+async def _step(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """One that writes, in a thread. UNAVAILABLE for what the disk does not take; why is logged,
+    never told."""
+    try:
+        return await asyncio.to_thread(work, *args, **kwargs)
+    except OSError as fault:
+        log.error("the disk takes no more of stored files: %s", fault.strerror or fault)
+        raise Problem(
+            Code.UNAVAILABLE, "Stored files cannot be written now.", retry_after=5
+        ) from fault
 
 
 class LocalReader:

@@ -189,6 +189,9 @@ def told_apart() -> Iterator[None]:
     except (MinioException, HTTPError) as fault:
         log.error("the S3 store does not answer: %s", type(fault).__name__)
         raise unavailable() from fault
+    except OSError as fault:  # of the temporary file that waits for the store
+        log.error("the disk takes no more of stored files: %s", fault.strerror or fault)
+        raise unavailable() from fault
 
 
 def _described(fault: S3Error) -> str:

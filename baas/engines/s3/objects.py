@@ -256,7 +256,8 @@ class Sending:
 
     def drop(self) -> None:
         with self._lock:
-            self._waiting.close()
+            with suppress(OSError):  # a full disk, that does not take the last bytes either
+                self._waiting.close()
             if self._upload:
                 with suppress(Exception):  # the sweep aborts it otherwise
                     self._bucket.abort(self._name, self._upload)
