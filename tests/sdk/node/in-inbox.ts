@@ -15,9 +15,9 @@ function client() {
   return createCloud({ url: flaky.url, app: 'inbox', platform, transport: transport as 'socket' | 'poll' })
 }
 
-async function until(test: () => boolean): Promise<void> {
+async function until(test: () => boolean | Promise<boolean>): Promise<void> {
   const end = Date.now() + 20_000
-  while (!test()) {
+  while (!(await test())) {
     assert.ok(Date.now() < end, 'it did not come to that')
     await new Promise((go) => setTimeout(go, 20))
   }
@@ -43,8 +43,20 @@ flaky.cut()
 await tell(3)
 await until(() => heard.length === 4)
 assert.deepEqual(heard, [0, 1, 2, 3])
+/** Messages from here on are sent to see whether something comes before them. */
+const MARK = 100
+let marks = MARK
+
 // What has been acknowledged does not come again, to another client of this user.
-await new Promise((go) => setTimeout(go, 300))
+await until(async () => {
+  const probe = client()
+  const first = await new Promise<number>((resolve) => {
+    probe.inbox({ onMessage: ({ data }) => (resolve(data), new Promise(() => undefined)) })
+    void tell(marks++)
+  })
+  probe.close()
+  return first >= MARK
+})
 inbox.close()
 cloud.close()
 
@@ -53,6 +65,7 @@ const second = client()
 const again: number[] = []
 second.inbox({
   onMessage: ({ data }) => {
+    if (data >= MARK) return undefined
     again.push(data)
     return new Promise(() => undefined) // never done with
   },
@@ -62,7 +75,7 @@ await tell(5)
 second.close()
 const third = client()
 const last: number[] = []
-third.inbox({ onMessage: ({ data }) => void last.push(data) })
+third.inbox({ onMessage: ({ data }) => void (data < MARK && last.push(data)) })
 await until(() => last.length === 2)
 assert.deepEqual([again, last], [[4], [4, 5]])
 third.close()
