@@ -18,14 +18,18 @@ import inspect
 import logging
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Final, TypeAlias
 
 import msgspec
 
+from baas.functions.isolation.threads import Threads
 from baas.functions.model import FunctionSpec, Hook, Release
 
 _log: Final = logging.getLogger("baas.functions")
 
+#: How long a close hook may take, in seconds: a stop waits for it.
+CLOSE_SECONDS: Final = 5.0
 #: The rest of the onion: an event in, the result out.
 Proceed: TypeAlias = Callable[[Any], Awaitable[Any]]
 #: Contexts of one call: given True the one for async code, given False the one for plain code,
@@ -71,6 +75,7 @@ class Lifecycle:
         self._starting: dict[str, asyncio.Task[None]] = {}
         self._started = False
         self._runtime: asyncio.Task[None] | None = None
+        self._threads: Final = Threads()
 
     def state(self, spec: FunctionSpec) -> dict[str, Any]:
         """`ctx.state`: one dict per function and worker."""
@@ -107,7 +112,7 @@ class Lifecycle:
             stage = Stage(when=when, version=self.release.hash)
             for hook in self.release.hooks:
                 if hook.when == when:
-                    await call_user(hook.run, stage)
+                    await self._user(hook.run, stage)
         self._started = True
 
     def _runtime_settled(self, task: asyncio.Task[None]) -> None:
@@ -120,7 +125,7 @@ class Lifecycle:
         async with asyncio.timeout(spec.timeout):
             await self._hooks(spec, "function.before", contexts, state=state)
             for initializer in self._plan(spec).initializers:
-                await call_user(initializer, contexts(is_async(initializer)))
+                await self._user(initializer, contexts(is_async(initializer)))
             await self._hooks(spec, "function.after", contexts, state=state)
         self._ready[spec.name] = None
 
@@ -161,7 +166,7 @@ class Lifecycle:
         stage = Stage(when=when, version=self.release.hash, function=spec.name, **facts)
         for hook in hooks:
             stage.context = contexts(is_async(hook))
-            await call_user(hook, stage)
+            await self._user(hook, stage)
 
     def _plan(self, spec: FunctionSpec) -> _Plan:
         plan = self._plans.get(spec.name)
@@ -180,6 +185,7 @@ class Lifecycle:
             if spec is not None:
                 await self._close(spec)
         self._states.clear()
+        self._threads.close()
 
     async def _close(self, spec: FunctionSpec) -> None:
         for when in ("close.before", "close.after"):
@@ -188,9 +194,19 @@ class Lifecycle:
             )
             for hook in self._plan(spec).hooks.get(when, ()):
                 try:
-                    await call_user(hook, stage)
+                    async with asyncio.timeout(CLOSE_SECONDS):
+                        await self._user(hook, stage)
                 except Exception:
                     _log.exception("a %s hook of %s failed", when, spec.name)
+
+    async def _user(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Runs user code: async on this loop, plain in a thread that nobody has to wait for at the
+        end of the process. It may run in a task of its own, so what it raises to end a process is
+        MeantToEnd."""
+        with contained():
+            if is_async(function):
+                return await function(*arguments)
+            return await self._threads.run(partial(function, *arguments))
 
 
 def _plan_of(release: Release, spec: FunctionSpec) -> _Plan:
@@ -230,15 +246,6 @@ def _around(layer: Callable[..., Any], contexts: Contexts, inner: Proceed) -> Pr
 def is_async(function: Callable[..., Any]) -> bool:
     call = getattr(function, "__call__", None)  # noqa: B004  an object may have an async one
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call)
-
-
-async def call_user(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Runs user code: async on this loop, plain in a thread. It may run in a task of its own, so
-    what it raises to end a process is MeantToEnd."""
-    with contained():
-        if is_async(function):
-            return await function(*arguments)
-        return await asyncio.to_thread(function, *arguments)
 
 
 class MeantToEnd(Exception):

@@ -13,6 +13,7 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from math import inf
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -29,6 +30,7 @@ from baas.functions.bundle import (
     walk,
     write_bundle,
 )
+from baas.functions.isolation.threads import Threads
 from baas.functions.load import load_release, unload
 from baas.functions.model import Release
 from baas.functions.names import is_function_name
@@ -89,6 +91,8 @@ class Releases:
         self._stored: dict[str, StoredAlias] = {}
         self._stamp: _Stamp | None = None
         self._lock = asyncio.Lock()
+        #: For imports of the app's code, which may not end: nobody waits for these at a stop.
+        self._threads: Final = Threads()
         self._tasks: list[asyncio.Task[None]] = []
 
     # -- start and stop ---------------------------------------------------------------------------
@@ -283,7 +287,7 @@ class Releases:
         return loaded
 
     async def _load(self, bundle: Bundle, yaml: YamlFile | None) -> Release:
-        return await asyncio.to_thread(self._load_in_thread, bundle, yaml)
+        return await self._threads.run(partial(self._load_in_thread, bundle, yaml))  # type: ignore[no-any-return]
 
     def _load_in_thread(self, bundle: Bundle, yaml: YamlFile | None) -> Release:
         try:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, Final
 
 from baas.errors import Code, Problem
+from baas.functions.isolation.threads import Threads
 from baas.functions.lifecycle import MeantToEnd, contained
 from baas.functions.model import Mount
 from baas.functions.registry import Serving
@@ -19,8 +19,10 @@ from baas.gateway.wsgi import THREADS, WsgiToAsgi
 _log: Final = logging.getLogger("baas.functions")
 
 PREFIX: Final = "/http"
-#: How long an app may take to say that it has started, or has stopped.
-LIFESPAN_SECONDS: Final = 30.0
+#: How long an app may take to say that it has started, and that it has stopped; a stop waits for
+#: the second.
+START_SECONDS: Final = 30.0
+STOP_SECONDS: Final = 5.0
 
 AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
@@ -28,7 +30,7 @@ AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 class Mounted:
     """One mount of one release. Started by its first request, stopped with its release."""
 
-    def __init__(self, mount: Mount, threads: ThreadPoolExecutor) -> None:
+    def __init__(self, mount: Mount, threads: Threads) -> None:
         self._mount = mount
         self._app: AsgiApp = WsgiToAsgi(mount.app, threads) if mount.wsgi else mount.app
         self._lifespan = None if mount.wsgi else _Lifespan(mount.app, f"at {mount.path or '/'}")
@@ -51,23 +53,18 @@ class MountedApps:
 
     def __init__(self) -> None:
         self._apps: dict[tuple[str, str], Mounted] = {}
-        self._threads: ThreadPoolExecutor | None = None
+        self._threads: Final = Threads(THREADS)
 
     def of(self, serving: Serving, mount: Mount) -> Mounted:
         key = (serving.release.namespace, mount.path)
         found = self._apps.get(key)
         if found is None:
-            found = self._apps[key] = Mounted(mount, self._pool())
+            found = self._apps[key] = Mounted(mount, self._threads)
             serving.closers.append(lambda: self._close(key))
         return found
 
     async def _close(self, key: tuple[str, str]) -> None:
         await self._apps.pop(key).stop()
-
-    def _pool(self) -> ThreadPoolExecutor:
-        if self._threads is None:
-            self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="baas-wsgi")
-        return self._threads
 
 
 class _Lifespan:
@@ -99,7 +96,7 @@ class _Lifespan:
 
     async def _start(self) -> None:
         self._task = asyncio.create_task(self._run(), name="baas-mount-lifespan")
-        answer = await self._ask("lifespan.startup")
+        answer = await self._ask("lifespan.startup", START_SECONDS)
         if answer is not None and answer["type"] == "lifespan.startup.failed":
             _log.error("the app mounted %s did not start: %s", self._name, answer.get("message"))
             raise Problem(Code.FUNCTION_FAILED, "The mounted app did not start.")
@@ -110,13 +107,13 @@ class _Lifespan:
         with contained():
             await self._app({**scope, "state": self.state}, self._to_app.get, self._from_app.put)
 
-    async def _ask(self, type: str) -> Message | None:
+    async def _ask(self, type: str, seconds: float) -> Message | None:
         """The app's answer; None from one that ended without (it does not speak the protocol)."""
         assert self._task is not None
         await self._to_app.put({"type": type})
         answer = asyncio.create_task(self._from_app.get())
         waited: set[asyncio.Task[Any]] = {answer, self._task}
-        await asyncio.wait(waited, timeout=LIFESPAN_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(waited, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         if answer.done():
             return answer.result()
         answer.cancel()
@@ -134,7 +131,7 @@ class _Lifespan:
             return
         self._task = task
         if not task.done():
-            await self._ask("lifespan.shutdown")
+            await self._ask("lifespan.shutdown", STOP_SECONDS)
         self._task = None
         task.cancel()
         with suppress(asyncio.CancelledError, Exception):

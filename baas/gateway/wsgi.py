@@ -6,10 +6,11 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from io import BytesIO
 from typing import Any, Final
 
+from baas.functions.isolation.threads import Threads
 from baas.gateway.exchange import Header, Message, Receive, Scope, Send
 
 #: Requests that WSGI apps work on at once; further ones wait.
@@ -21,7 +22,7 @@ WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 class WsgiToAsgi:
     """`app` as an ASGI app for HTTP. The body is in memory: whoever calls limits its size."""
 
-    def __init__(self, app: WsgiApp, threads: ThreadPoolExecutor) -> None:
+    def __init__(self, app: WsgiApp, threads: Threads) -> None:
         self._app = app
         self._threads = threads
 
@@ -34,7 +35,7 @@ class WsgiToAsgi:
             asyncio.run_coroutine_threadsafe(_sent(send, message), loop).result()
 
         response = _Response(send_now)
-        await loop.run_in_executor(self._threads, response.run, self._app, environ_of(scope, body))
+        await self._threads.run(partial(response.run, self._app, environ_of(scope, body)))
 
 
 async def _sent(send: Send, message: Message) -> None:

@@ -15,7 +15,14 @@ from statistics import median
 import httpx
 import pytest
 
-from tests.support.gateway import Gateway, is_running, start_gateway, wait_until
+from tests.support.gateway import (
+    Gateway,
+    is_running,
+    running,
+    start_gateway,
+    wait_until,
+    write_app,
+)
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
@@ -65,14 +72,14 @@ def gateway(tmp_path: Path) -> Iterator[Gateway]:
         (tmp_path / name).mkdir()
     (tmp_path / "functions" / "main.py").write_text(SOURCE)
     (tmp_path / "rules" / "_functions.yaml").write_text('"*": {invoke: true}\n')
-    running = start_gateway(tmp_path)
+    gateway = start_gateway(tmp_path)
     try:
-        yield running
+        yield gateway
     finally:
         with suppress(ProcessLookupError):
-            running.process.kill()
-        running.process.wait()
-        running.close()
+            gateway.process.kill()
+        gateway.process.wait()
+        gateway.close()
 
 
 @pytest.mark.parametrize("name", ["spin", "hold"])
@@ -122,6 +129,63 @@ def test_workers_end_when_the_gateway_is_stopped(gateway: Gateway) -> None:
     assert gateway.stop() == 0
     wait_until(lambda: not is_running(worker))
     assert os.getpid() != worker
+
+
+HANGING = """
+import time
+from pathlib import Path
+from baas import fn
+
+def hang(what):
+    Path({folder!r}, what).touch()
+    time.sleep(600)
+
+@fn.event(timeout=0.5)
+async def unready(ctx, event):
+    pass
+
+@fn.initializer(functions=[unready])
+def never_done(ctx):
+    hang("initializer")
+
+def app(environ, start_response):
+    hang("wsgi")
+
+fn.mount("/wsgi", app)
+"""
+IMPORTING = """
+import time
+from pathlib import Path
+
+Path({folder!r}, "import").touch()
+time.sleep(600)
+"""
+
+
+def test_code_that_never_ends_does_not_keep_the_gateway_from_stopping(tmp_path: Path) -> None:
+    """In plain initializers, WSGI apps and imports: in threads, which nothing can stop."""
+    app, reached = tmp_path / "app", tmp_path / "reached"
+    reached.mkdir()
+    write_app(
+        app,
+        {
+            "functions/hanging.py": HANGING.format(folder=str(reached)),
+            "rules/_functions.yaml": '"*": {invoke: true}\n',
+        },
+    )
+    with running(app, BAAS_SERVER__DRAIN_SECONDS="1") as gateway:
+        assert call(gateway, "unready").status_code == 504
+        asking = threading.Thread(
+            target=lambda: ignore(
+                lambda: httpx.get(f"{gateway.url}/http/wsgi", timeout=60, trust_env=False)
+            )
+        )
+        asking.start()
+        wait_until((reached / "wsgi").exists)
+        write_app(app, {"functions/importing.py": IMPORTING.format(folder=str(reached))})
+        wait_until((reached / "import").exists)
+        assert gateway.stop() == 0
+        asking.join()
 
 
 ENDING = """

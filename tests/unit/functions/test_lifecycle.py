@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from baas.functions import lifecycle
 from baas.functions.lifecycle import Lifecycle
 from baas.functions.model import Release
 from tests.support.functions import refused, released
@@ -349,6 +350,43 @@ def test_close_hooks_run_though_one_of_them_fails(caplog: pytest.LogCaptureFixtu
 
     run(source, work)
     assert "a close.before hook of f failed" in caplog.text
+
+
+def test_close_hooks_that_never_end_hold_nobody_up(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stop waits for them, and an operator for the stop."""
+    monkeypatch.setattr(lifecycle, "CLOSE_SECONDS", 0.02)
+    source = """
+    import asyncio, threading
+    over, closed = threading.Event(), []
+
+    @fn.hook("close.before")
+    async def waits(stage):
+        await asyncio.Event().wait()
+
+    @fn.hook("close.before")
+    def blocks(stage):
+        over.wait()
+
+    @fn.hook("close.after")
+    def closes(stage):
+        closed.append(stage.function)
+
+    @fn.event()
+    async def f(ctx, event): ...
+    """
+
+    async def work(worker: Worker, module: Any) -> None:
+        await worker.call("f")
+        try:
+            await worker.life.close()
+            assert module["closed"] == ["f"]
+        finally:
+            module["over"].set()
+
+    run(source, work)
+    assert caplog.text.count("a close.before hook of f failed") == 2
 
 
 @pytest.mark.parametrize(

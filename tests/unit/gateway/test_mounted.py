@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from baas.functions.isolation.threads import Threads
 from baas.gateway.wsgi import WsgiToAsgi
 from tests.support.app import Harness, exchange, running_app
 from tests.support.gateway import write_app
@@ -91,9 +91,12 @@ def test_an_app_without_a_lifespan_is_served_all_the_same(tmp_path: Path) -> Non
 
 
 def ask(wsgi: Any, body: bytes = b"", headers: Any = ()) -> Any:
-    with ThreadPoolExecutor(1) as threads:
+    threads = Threads(1)
+    try:
         app = WsgiToAsgi(wsgi, threads)
         return asyncio.run(exchange(app, "POST", "/mount/x", body, list(headers), query="a=1"))
+    finally:
+        threads.close()
 
 
 def test_the_environment_is_that_of_pep_3333() -> None:
