@@ -121,7 +121,7 @@ def test_frames_lead_to_what_find_answers(
     asyncio.run(scenario())
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(SORTS, st.integers(1, 3), WRITES, st.data())
 def test_a_window_goes_on_where_little_is_known_behind_it(
     sort: Any, limit: int, writes: Any, data: st.DataObject
@@ -154,6 +154,22 @@ def test_a_window_goes_on_where_little_is_known_behind_it(
 
     with mock.patch.object(view, "LEAST_SPARE", 1):
         asyncio.run(scenario())
+
+
+def test_all_that_is_known_of_a_window_moves_behind_it_at_once(tmp_path: Path) -> None:
+    query = {"filter": {"c": {"$gte": 0}}, "sort": {"c": 1}, "limit": 1}
+    known = [f"d{number:02}" for number in range(view.LEAST_SPARE + 1)]
+
+    async def scenario() -> None:
+        async with world(tmp_path) as there:
+            await there.write(*steps([(id, {"c": 1}) for id in [*known, "e"]]))
+            client = Client()
+            await there.watch(client, **query)
+            await there.write(*steps([(id, {"c": 2}) for id in known]))
+            await there.caught_up()
+            assert client.result == [{"_id": "e", "c": 1}]
+
+    asyncio.run(scenario())
 
 
 @settings(max_examples=40)

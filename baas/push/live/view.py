@@ -138,7 +138,7 @@ class View:
         if old is not None and old.key == entry.key:
             return self._replace(id, old, entry)
         was = self._take_out(id)
-        if not self.complete and self._keys and entry.key > self._keys[-1]:
+        if not self.complete and (not self._keys or entry.key > self._keys[-1]):
             return self._closed_up(id, was)  # somewhere behind what is known
         at = self._put_in(entry)
         return self._moved(entry, old, was, at)
