@@ -24,6 +24,17 @@ MAX_METADATA = 1900
 #: What is decoded, and the type of the copy. Of animations the first picture is kept.
 TYPES = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp", "GIF": "image/png"}
 
+#: What sets a picture upright, by its orientation in EXIF.
+TURNS: dict[object, str] = {
+    2: "FLIP_LEFT_RIGHT",
+    3: "ROTATE_180",
+    4: "FLIP_TOP_BOTTOM",
+    5: "TRANSPOSE",
+    6: "ROTATE_270",
+    7: "TRANSVERSE",
+    8: "ROTATE_90",
+}
+
 
 @fn.on(
     "storage.put",
@@ -107,14 +118,25 @@ def decoded(data: bytes) -> "Image.Image | None":
 
 def upright(image: "Image.Image") -> "Image.Image":
     """Small, and turned as its EXIF says, in a new picture that has only pixels."""
-    from PIL import Image, ImageOps
+    from PIL import Image
 
     mode = "RGBA" if image.has_transparency_data else "RGB"
-    turned = ImageOps.exif_transpose(image).convert(mode)
+    turn = TURNS.get(orientation(image))
+    turned = (image if turn is None else image.transpose(Image.Transpose[turn])).convert(mode)
     turned.thumbnail((SIDE, SIDE))
     clean = Image.new(mode, turned.size)
     clean.paste(turned)
     return clean
+
+
+def orientation(image: "Image.Image") -> object:
+    """What EXIF says of how the camera was held; None where it is broken, which many are."""
+    from PIL import ExifTags
+
+    try:
+        return image.getexif().get(ExifTags.Base.Orientation)
+    except Exception:  # its reader raises whatever comes to it
+        return None
 
 
 def cut(image: "Image.Image") -> "Image.Image":

@@ -147,6 +147,16 @@ def test_what_is_no_picture_stays_its_owners(board: Harness, ann: str, data: byt
     assert download(board, path, ann).body == data
 
 
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_a_picture_with_broken_exif_is_one(board: Harness, ann: str, kind: str) -> None:
+    made = io.BytesIO()
+    Image.new("RGB", (30, 20)).save(made, kind, exif=b"Exif\0\0MM\0*\0\0")
+    path = f"avatars/{uid_of(board, ann)}/broken-{kind}"
+    put(board, path, made.getvalue(), ann)
+    eventually(board, lambda: seen(board, path))
+    assert opened(download(board, path)).size == (30, 20)
+
+
 def test_formats_stay_and_what_moves_is_one_picture(board: Harness, ann: str) -> None:
     uid = uid_of(board, ann)
     text = PngImagePlugin.PngInfo()

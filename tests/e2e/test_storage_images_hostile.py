@@ -143,12 +143,23 @@ def test_each_of_the_eight_ways_to_hold_a_camera(gateway: Gateway, turned: int) 
         b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\xff\xff\xff\xff\xff\xff\xff\xff\0\0\0\0",
         b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x63\0\0\0\0\0\x08",
         b"Exif\0\0" + b"\xff" * 60_000,
+        b"Exif\0\0MM\0*\0\0",
     ],
-    ids=["empty", "nowhere", "endless", "unheard of", "noise"],
+    ids=["empty", "nowhere", "endless", "unheard of", "noise", "cut off"],
 )
-def test_broken_exif_turns_nothing(gateway: Gateway, exif: bytes) -> None:
-    send(gateway, "open/exif.jpg", picture("JPEG", exif=exif))
-    assert opened(get(gateway, "open/exif.jpg", "w=30")).size == (30, 20)
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_broken_exif_turns_nothing(gateway: Gateway, exif: bytes, kind: str) -> None:
+    send(gateway, "open/exif", picture(kind, exif=exif))
+    assert opened(get(gateway, "open/exif", "w=30")).size == (30, 20)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_one_is_turned_though_the_rest_of_its_exif_is_broken(gateway: Gateway, kind: str) -> None:
+    """The camera's name stands in two rational numbers, of which there is one half."""
+    entries = b"\x01\x12\0\x03\0\0\0\x01\0\x06\0\0" + b"\x01\x0f\0\x05\0\0\0\x02\0\0\0\x26"
+    exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x02" + entries + b"\0\0\0\0" + b"\0\0"
+    send(gateway, "open/half", picture(kind, exif=exif))
+    assert opened(get(gateway, "open/half", "h=30")).size == (20, 30)
 
 
 # -- bombs -----------------------------------------------------------------------------------------

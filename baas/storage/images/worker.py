@@ -73,7 +73,7 @@ def _bind(order: Order) -> None:
 
 
 def _variant(order: Order) -> bytes:
-    from PIL import Image, ImageOps
+    from PIL import Image
 
     Image.MAX_IMAGE_PIXELS = None  # Asked below, with a status of its own.
     try:
@@ -86,7 +86,7 @@ def _variant(order: Order) -> bytes:
         if source == "jpeg":
             _draft(image, spec)
         image.load()
-        image = _plain(ImageOps.exif_transpose(image))
+        image = _plain(_turned(image))
     except _Refused:
         raise
     except MemoryError as fault:
@@ -96,12 +96,41 @@ def _variant(order: Order) -> bytes:
     return _encoded(_sized(image, spec), spec, source)
 
 
-def _draft(image: Image.Image, spec: Spec) -> None:
-    """Of a JPEG a decoder can make a half, a quarter or an eighth at once."""
+def _turned(image: Image.Image) -> Image.Image:
+    """As EXIF says. Pillow's own `exif_transpose` also writes the rest of EXIF anew, and fails
+    with a picture where that is broken."""
+    from PIL.Image import Transpose
+
+    turns = {
+        2: Transpose.FLIP_LEFT_RIGHT,
+        3: Transpose.ROTATE_180,
+        4: Transpose.FLIP_TOP_BOTTOM,
+        5: Transpose.TRANSPOSE,
+        6: Transpose.ROTATE_270,
+        7: Transpose.TRANSVERSE,
+        8: Transpose.ROTATE_90,
+    }
+    turn = turns.get(_orientation(image))
+    return image if turn is None else image.transpose(turn)
+
+
+def _orientation(image: Image.Image) -> int:
+    """From 1 to 8; 1 where EXIF says nothing that can be read."""
     from PIL import ExifTags
 
+    try:
+        found = image.getexif().get(ExifTags.Base.Orientation)
+    except MemoryError:
+        raise
+    except Exception:  # whatever comes to its reader of broken bytes
+        return 1
+    return found if isinstance(found, int) and 1 <= found <= 8 else 1
+
+
+def _draft(image: Image.Image, spec: Spec) -> None:
+    """Of a JPEG a decoder can make a half, a quarter or an eighth at once."""
     width, height = image.size
-    if image.getexif().get(ExifTags.Base.Orientation, 1) >= _LYING:
+    if _orientation(image) >= _LYING:
         width, height = height, width
     ratios = [
         wanted / there for wanted, there in ((spec.width, width), (spec.height, height)) if wanted
