@@ -29,3 +29,15 @@ router.beforeEach((to) => {
   if (to.name === 'sign-in' && signedIn.value) return { name: 'home' }
   return true
 })
+
+/** A page left open while the gateway was replaced asks for files of a build that is gone: it is
+ * loaded anew, at the place that was wanted, and not again and again. */
+const AGAIN_MS = 10_000
+const MARK = 'baas.admin.loaded-anew'
+router.onError((fault: Error, to) => {
+  if (!/import/i.test(fault.message)) return
+  if (Date.now() - Number(sessionStorage.getItem(MARK) ?? 0) < AGAIN_MS) return
+  sessionStorage.setItem(MARK, String(Date.now()))
+  location.hash = `#${to.fullPath}`
+  location.reload()
+})

@@ -434,6 +434,8 @@ def test_a_rule_is_edited_tried_and_put_in_force(browser: Browser, panel: Panel)
         await page.get_by_role("button", name="Save").click()
         await expect(page.get_by_text("Saved and in force")).to_be_visible()
 
+    documents = [{"n": n} for n in (3, 9, 12)]
+    panel.call("/v1/database/many/insert", {"documents": documents})
     panel.gateway.post("/v1/database/many/find", {})
     browser.run(visit, locale="en-GB")
     found = panel.gateway.post("/v1/database/many/find", {"sort": {"n": -1}, "limit": 1})

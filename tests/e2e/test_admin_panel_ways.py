@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 import pytest
-from playwright.async_api import FilePayload, expect
+from playwright.async_api import FilePayload, Route, expect
 
 from tests.support.board import serving_board
 from tests.support.browser import Browser, Page
@@ -136,3 +136,23 @@ def test_a_file_is_replaced_only_if_that_is_wanted(browser: Browser, panel: Pane
 
     upload(panel, "notes/a.txt", b"first")
     browser.run(visit, locale="en-GB")
+
+
+def test_a_page_of_the_build_before_is_loaded_anew(browser: Browser, panel: Panel) -> None:
+    gone: list[str] = []
+
+    async def visit(page: Page) -> None:
+        async def replaced(route: Route) -> None:
+            if gone:
+                await route.continue_()
+            else:
+                gone.append(route.request.url)
+                await route.fulfill(status=404)
+
+        await panel.open(page, "/")
+        await page.route(re.compile("/assets/Users-"), replaced)
+        await page.get_by_role("link", name="Users").click()
+        await expect(page.get_by_role("heading", name="Users")).to_be_visible()
+
+    browser.run(visit, locale="en-GB")
+    assert len(gone) == 1

@@ -37,10 +37,12 @@ RECORDED: Final = ("id", "name", "version", "versions", "function")
 
 class DeployBody(Body, frozen=True, kw_only=True):
     """`files` by path below the functions folder, in base64; `config` the sections `functions`,
-    `services` and `aggregate` of baas.yaml."""
+    `services` and `aggregate` of baas.yaml. `base`: the version that the files were made from;
+    where another is in force by now, CONFLICT, and nothing is done."""
 
     files: dict[str, str]
     config: dict[str, Any] = msgspec.field(default_factory=dict)
+    base: str | None = None
 
 
 class RollbackBody(Body, frozen=True, kw_only=True):
@@ -163,6 +165,9 @@ async def _versions(services: Services, actor: Actor, body: None) -> dict[str, A
 
 async def _deploy(services: Services, actor: Actor, body: DeployBody) -> Deployed:
     files = {path: _content(path, text) for path, text in body.files.items()}
+    primary = services.functions.service.registry.primary
+    if body.base is not None and (primary is None or primary.release.hash != body.base):
+        raise Problem(Code.CONFLICT, "Another version has been put in force meanwhile.")
     try:
         release = await services.functions.releases.deploy(files, body.config, by=actor.key)
     except ConfigurationError as fault:
@@ -310,7 +315,15 @@ ROUTES: Final[tuple[Route, ...]] = (
         FunctionsStatus,
     ),
     _route("functions/versions", "Versions that are kept, the newest first", READ, _versions),
-    _route("functions/deploy", "Put a new version in force", WRITE, _deploy, DeployBody, Deployed),
+    _route(
+        "functions/deploy",
+        "Put a new version in force",
+        WRITE,
+        _deploy,
+        DeployBody,
+        Deployed,
+        Code.CONFLICT,
+    ),
     _route(
         "functions/rollback",
         "Go back to a version",

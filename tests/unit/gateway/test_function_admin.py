@@ -125,6 +125,8 @@ def test_a_deploy_is_in_force_and_a_rollback_takes_it_back(tmp_path: Path, folde
         deployed = ask(app, key, "functions/deploy", {"files": {"f.py": content}})
 
         assert deployed["functions"] == ["f"]
+        late = {"files": {"f.py": content}, "base": "the version before"}
+        assert app.post("/v1/admin/functions/deploy", late, key).code == "CONFLICT"
         assert app.post("/v1/functions/f").json() == 2
         versions = ask(app, key, "functions/versions")["versions"]
         assert [one["source"] for one in versions] == ["deploy", "folder"]
