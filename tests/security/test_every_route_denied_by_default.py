@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from baas.auth.roles import SCOPES_OF
 from baas.gateway.admin import is_admin_path
 from baas.gateway.adminroutes.accounts import ENTRANCES, PERSONAL
+from baas.gateway.audit import changes
 from baas.gateway.route import Route
 from baas.gateway.routes import all_routes
 from baas.settings import ObserveSettings, Settings
@@ -156,6 +158,23 @@ def test_an_admin_key_needs_the_scope(app: Harness, route: Route) -> None:
     assert call(app, route, app.admin_key(other)).code == "PERMISSION_DENIED"
     # With it the door is open; what lies behind may still not be there, or not be well formed.
     assert call(app, route, app.admin_key("*")).status not in (401, 403)
+
+
+#: Whatever an admin key could change, on its own API or on the app's.
+CHANGING = [
+    route
+    for route in ROUTES
+    if changes(route)
+    and route not in (*ENTRANCES, *PERSONAL)
+    and (route.access == "admin" or route.tag in ("database", "functions", "storage"))
+]
+
+
+@pytest.mark.parametrize("route", CHANGING, ids=ids(CHANGING))
+def test_a_viewer_changes_nothing_by_any_route(app: Harness, route: Route) -> None:
+    answer = call(app, route, app.admin_key(*SCOPES_OF["viewer"]))
+
+    assert (answer.status, answer.code) == (403, "PERMISSION_DENIED"), answer.body
 
 
 @pytest.mark.parametrize("route", DATABASE, ids=ids(DATABASE))
