@@ -128,6 +128,32 @@ def test_a_frame_that_makes_no_sense_does_not_end_a_watch(tmp_path: Path, in_nod
         server.finished()
 
 
+@pytest.mark.parametrize("client", CLIENTS)
+def test_a_channel_that_ends_answers_for_what_waits_for_its_answer(
+    client: str, tmp_path: Path, in_node: Path
+) -> None:
+    """The server says no more of a channel that has ended: nobody may wait for an `ack`."""
+    steps = [
+        {"client": {"type": "auth", "token": None}},
+        {"server": {"type": "ready", "session": "<any>", "pingSeconds": 25}},
+        {"client": {"type": "join", "id": "c1", "channel": "room:1"}},
+        {"server": {"type": "joined", "id": "c1", "presence": [], "cursor": "1"}},
+        {"client": {"type": "publish", "id": "c1", "event": "said", "data": 1, "ack": "<ack>"}},
+        {"server": {"type": "error", "id": "c1", "code": "PERMISSION_DENIED", "detail": "no"}},
+    ]
+    calls = [
+        {"do": "join", "channel": "room:1", "save": "room"},
+        {"do": "publish", "of": "room", "event": "said", "data": 1, "fails": "PERMISSION_DENIED"},
+    ]
+    with playing(steps) as server:
+        if client == "typescript":
+            (tmp_path / "calls.json").write_text(json.dumps({"steps": calls}))
+            node(in_node, server.url, tmp_path / "calls.json", "socket")
+        else:
+            asyncio.run(in_python(client, server.url, calls, ""))
+        server.finished()
+
+
 async def in_python(client: str, url: str, calls: list[Any], session: str) -> None:
     store = MemoryStore()
     store.save(session)

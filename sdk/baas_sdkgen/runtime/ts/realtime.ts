@@ -120,7 +120,11 @@ abstract class Entry {
 
 export class Realtime {
   private readonly entries = new Map<string, Entry>()
-  private readonly acks = new Map<string, { resolve(): void; reject(error: BaasError): void }>()
+  /** What was published and has no answer yet. */
+  private readonly acks = new Map<
+    string,
+    { id: string; resolve(): void; reject(error: BaasError): void }
+  >()
   private readonly session = random(20)
   private count = 0
   private socket: Socket | null = null
@@ -216,7 +220,7 @@ export class Realtime {
     const ref = random(12)
     const frame: Frame = { type: 'publish', id: entry.id, event, data: encode(data), ack: ref }
     return new Promise((resolve, reject) => {
-      this.acks.set(ref, { resolve, reject })
+      this.acks.set(ref, { id: entry.id, resolve, reject })
       if (this.transport === 'poll') this.publishByPoll(entry, frame)
       else if (this.ready) this.send(frame)
       else this.settle(ref, new BaasError('NETWORK', 'There is no connection at the moment.'))
@@ -449,6 +453,8 @@ export class Realtime {
 
   private end(entry: Entry, error: BaasError): void {
     this.entries.delete(entry.id)
+    // No answer follows: it may have been published or not.
+    this.acks.forEach((waiting, ref) => waiting.id === entry.id && this.settle(ref, error))
     entry.fail(error)
   }
 

@@ -70,7 +70,8 @@ class Realtime:
         self._url = f"ws{http.base.removeprefix('http')}/v1/realtime"
         self._session = random_text(20)
         self._entries: dict[str, Entry] = {}
-        self._acks: dict[str, asyncio.Future[None]] = {}
+        #: What was published and has no answer yet, with the entry's id.
+        self._acks: dict[str, tuple[str, asyncio.Future[None]]] = {}
         self._count = 0
         self._running: asyncio.Task[None] | None = None
         self._socket: ClientConnection | None = None
@@ -124,7 +125,8 @@ class Realtime:
             return await self._publish_by_poll(entry, frame)
         if self._outgoing is None:
             raise BaasError(NETWORK, "There is no connection at the moment.")
-        acknowledged = self._acks[ref] = asyncio.get_running_loop().create_future()
+        acknowledged = asyncio.get_running_loop().create_future()
+        self._acks[ref] = (entry.id, acknowledged)
         self._send(frame)
         try:
             async with asyncio.timeout(self._http.timeout):
@@ -334,10 +336,13 @@ class Realtime:
         if "ref" in frame:
             self._settle(frame["ref"], _error(frame))
         elif (entry := self._entries.pop(frame.get("id", ""), None)) is not None:
+            # No answer follows: it may have been published or not.
+            for ref in [ref for ref, (id, _) in self._acks.items() if id == entry.id]:
+                self._settle(ref, _error(frame))
             entry.end(_error(frame))
 
     def _settle(self, ref: str | None, error: BaasError | None) -> None:
-        waiting = self._acks.get(ref or "")
+        _, waiting = self._acks.get(ref or "", ("", None))
         if waiting is None or waiting.done():
             return
         if error is None:
