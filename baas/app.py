@@ -165,6 +165,7 @@ class App:
             clock,
             settings,
             redactor=self.functions.redactor,
+            as_of_now=self.auth.as_of_now,
         )
         self.functions.dispatch = self.background
         self.function_guard: Final = FunctionGuard(self._rules.functions, self.store)

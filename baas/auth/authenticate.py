@@ -19,7 +19,7 @@ from baas.auth.collections import ADMIN_KEYS, SESSIONS, USERS
 from baas.auth.keys import SigningKeys
 from baas.auth.sessions import expired
 from baas.auth.tokens import AccessClaims, AccessTokens, bad_token
-from baas.auth.users import actor_of
+from baas.auth.users import actor_of, bereft
 from baas.clock import Clock
 from baas.errors import Code, Problem, denied, not_found
 from baas.ids import is_id
@@ -154,6 +154,17 @@ class Authenticator:
         if user is None or user["disabled"]:
             raise not_found("There is no such user.")
         return actor_of(user, user["loginType"], None)
+
+    async def as_of_now(self, actor: Actor) -> Actor:
+        """A user who called some time ago, with the roles and claims that the account has now; none
+        where it is gone or disabled. Anybody else as he was."""
+        if actor.uid is None or actor.key is not None or not is_id(actor.uid):
+            return actor
+        stored = await resolve(self._store.get(USERS, actor.uid))
+        user = None if stored is None else decode(stored)
+        if user is None or user["disabled"]:
+            return bereft(actor)
+        return actor_of(user, actor.login_type or "", actor.session)
 
     async def identify(self, token: str | None) -> Identity:
         """For a connection that stays open: as `authenticate`, of the token alone, and nothing is

@@ -106,6 +106,10 @@ class AuthService:
         """See `Authenticator.actor_of`. It has no admin key's scopes: prefer authenticate_as."""
         return self._callers.actor_of(uid)
 
+    def as_of_now(self, actor: Actor) -> Awaitable[Actor]:
+        """See `Authenticator.as_of_now`: for what a caller asked to be done later."""
+        return self._callers.as_of_now(actor)
+
     def identify(self, token: str | None) -> Awaitable[Identity]:
         """See `Authenticator.identify`: for connections that stay open."""
         return self._callers.identify(token)

@@ -154,8 +154,17 @@ def actor_of(user: Document, login_type: str, session: str | None) -> Actor:
         identities=user["identities"],
         session=session,
     )
+    return _keyed(actor)
+
+
+def _keyed(actor: Actor) -> Actor:
     seen = hashlib.blake2b(encode(actor.as_rule_value()), digest_size=16).hexdigest()
     return msgspec.structs.replace(actor, cache_key=seen)
+
+
+def bereft(actor: Actor) -> Actor:
+    """The caller without what an account gives: it is no longer there, or disabled."""
+    return _keyed(msgspec.structs.replace(actor, roles=(), claims={}, identities={}))
 
 
 def account_gone() -> Problem:

@@ -16,7 +16,7 @@ from baas.clock import Clock
 from baas.errors import Code, Problem
 from baas.functions.context import check_delay
 from baas.functions.deadletters import DeadLetters
-from baas.functions.delivery import CallRunner, Invoke, Settlement
+from baas.functions.delivery import AsOfNow, CallRunner, Invoke, Settlement
 from baas.functions.destinations import (
     CALLS,
     WEBHOOKS,
@@ -37,6 +37,7 @@ from baas.functions.triggers import events
 from baas.functions.triggers.documents import Follower, Source
 from baas.functions.triggers.timers import Timers
 from baas.ports.jobs import JobQueue
+from baas.schema.actor import Actor
 from baas.schema.values import Value
 from baas.settings import Settings, parse_networks
 
@@ -69,8 +70,10 @@ class Background:
         settings: Settings,
         guarded: Guarded | None = None,
         redactor: Callable[[], Redactor] = Redactor,
+        as_of_now: AsOfNow | None = None,
     ) -> None:
         self._store = store
+        self._as_of_now = as_of_now or _as_he_was
         self._registry = registry
         self._invoke = invoke
         self._secrets = secrets
@@ -88,7 +91,7 @@ class Background:
         self._jobs = jobs = self._store.jobs
         clock, settings = self._clock, self._settings
         settlement = Settlement(jobs, clock, self._functions)
-        calls = CallRunner(jobs, self._invoke, self._functions, settlement, clock)
+        calls = CallRunner(jobs, self._invoke, self._functions, settlement, clock, self._as_of_now)
         self._webhooks = WebhookRunner(
             settlement,
             self._secrets.current,
@@ -244,6 +247,11 @@ class Background:
         await self._jobs.recover()
         before = self._clock.now_ms() - self._settings.jobs.keep_days * _DAY_MS
         await self._jobs.purge(before)
+
+
+async def _as_he_was(actor: Actor) -> Actor:
+    """Where there are no accounts to look at."""
+    return actor
 
 
 def _check_depth(depth: int) -> None:

@@ -15,6 +15,7 @@ from baas.functions.host import uid_behind
 from baas.functions.model import MAX_DEPTH, Call, Destination, FunctionSpec, RetryPolicy
 from baas.functions.retry import MAX_LAPSES, Tried, consider
 from baas.ports.jobs import LEASE_ENDED, Job, JobQueue, JobState, NewJob
+from baas.schema.actor import Actor
 
 _log: Final = logging.getLogger("baas.functions")
 #: Largest result that is kept, in bytes of JSON; of a larger one only that it was too large.
@@ -23,6 +24,10 @@ MAX_RESULT_BYTES: Final = 1024**2
 #: The functions whose triggers are in force, by name.
 Functions = Callable[[], Mapping[str, FunctionSpec]]
 Invoke = Callable[[Call], Awaitable[Any]]
+
+
+#: Who called, with what he may do by now: a call may have waited for days.
+AsOfNow = Callable[[Actor], Awaitable[Actor]]
 
 
 class Work(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,17 +131,20 @@ class CallRunner:
         functions: Functions,
         settlement: Settlement,
         clock: Clock,
+        as_of_now: AsOfNow,
     ) -> None:
         self._jobs = jobs
         self._invoke = invoke
         self._functions = functions
         self._settlement = settlement
         self._clock = clock
+        self._as_of_now = as_of_now
 
     async def run(self, batch: list[Job]) -> None:
         """One attempt of one job."""
         (job,) = batch
         call = decode_call(job)
+        call = msgspec.structs.replace(call, actor=await self._as_of_now(call.actor))
         work = self._work(job, call)
         if job.is_overdue(self._clock.now_ms()):
             await self._settlement.expired(work)
