@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
@@ -20,6 +21,8 @@ PAGE: Final = 200
 LOOK_SECONDS: Final = 1.0
 #: After a fault.
 _AGAIN_SECONDS: Final = 0.5
+#: After so long others get their turn in the loop.
+_TURN_SECONDS: Final = 0.02
 
 
 class FeedFollower:
@@ -99,10 +102,14 @@ class FeedFollower:
         if not events:
             await self._feed().wait(self._position, LOOK_SECONDS)
             return
+        since = time.monotonic()
         for commit in commits_of(events):
+            if time.monotonic() - since > _TURN_SECONDS:
+                await asyncio.sleep(0)  # a long backlog stalls nobody
+                since = time.monotonic()
             self._position = commit.position
             self._pass_on(commit)
-        await asyncio.sleep(0)  # a long backlog stalls nobody
+        await asyncio.sleep(0)
 
     async def _whole(self, events: list[ChangeEvent]) -> list[ChangeEvent]:
         """A full page ends where it may, mostly within a transaction: the rest of that one."""

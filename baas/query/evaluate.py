@@ -36,7 +36,7 @@ from typing import Any, Final, TypeAlias
 
 from baas.query import ast, geo, text
 from baas.query.conditions import Env, satisfied
-from baas.query.patterns import compile_pattern
+from baas.query.patterns import compile_pattern, in_stretches
 from baas.schema.values import DATE, MISSING, Document, Kind, Path, Value, compare, is_date, kind_of
 
 _TYPE_KINDS: Final = {
@@ -116,7 +116,7 @@ def _field(node: ast.Field, document: Document, lookups: Any) -> bool:
 
 def _any_of(check: _Check, test: Any, array: list[Value], picked: bool) -> bool:
     if not picked and type(test) not in _WHOLE:
-        for element in array:
+        for element in in_stretches(array):
             if check(test, element):
                 return True
     return check(test, array)
@@ -147,7 +147,7 @@ def _reach(value: Value, path: Path, at: int) -> Iterator[tuple[Value, bool]]:
 def _reach_in_array(array: list[Value], path: Path, at: int) -> Iterator[tuple[Value, bool]]:
     component = path[at]
     chosen = array_position(component, len(array))
-    for position, element in enumerate(array):
+    for position, element in enumerate(in_stretches(array)):
         kind = type(element)
         if kind is dict and DATE not in element:
             yield from _reach(element, path, at)
@@ -208,11 +208,14 @@ def _range(test: ast.Range, value: Value) -> bool:
 
 
 def _in(test: ast.In, value: Value) -> bool:
-    if type(value) is str:
+    kind = type(value)
+    if kind is str:
         # A text equals nothing but itself in Python too, so the long lists of ids are quick.
         found = value in test.values
+    elif (kind is int or kind is float) and value not in test.values:
+        found = False  # no number either, though what is found may be a boolean
     else:
-        found = any(same(wanted, value) for wanted in test.values)
+        found = any(same(wanted, value) for wanted in in_stretches(test.values))
     return found or any(_regex(pattern, value) for pattern in test.patterns)
 
 
@@ -251,11 +254,15 @@ def _elem_match(test: ast.ElemMatch, value: Value) -> bool:
     if type(value) is not list:
         return False
     inner = test.filter
-    return any(type(e) is dict and not is_date(e) and matches(inner, e) for e in value)
+    return any(
+        type(e) is dict and not is_date(e) and matches(inner, e) for e in in_stretches(value)
+    )
 
 
 def _elem_test(test: ast.ElemTest, value: Value) -> bool:
-    return type(value) is list and any(passes(test.test, element) for element in value)
+    return type(value) is list and any(
+        passes(test.test, element) for element in in_stretches(value)
+    )
 
 
 def _all_of(test: ast.AllOf, value: Value) -> bool:

@@ -22,6 +22,7 @@ from typing import Any, Final, TypeAlias
 from baas.query.ast import Sort, SortKey
 from baas.query.evaluate import array_position, candidates
 from baas.query.geo import distance
+from baas.query.patterns import in_stretches
 from baas.schema.values import DATE, Document, Kind, Path, Value, compare, kind_of
 
 _Key: TypeAlias = tuple[Any, ...]
@@ -41,9 +42,7 @@ def sort_value(document: Document, key: SortKey) -> Value:
         value = document.get(path[0])
         if type(value) is not list:
             return value
-    values = list(_values(document, path, 0))
-    if len(values) == 1:
-        return values[0]
+    values = _values(document, path, 0)
     return max(values, key=order_key) if key.descending else min(values, key=order_key)
 
 
@@ -91,7 +90,7 @@ def _values(value: Value, path: Path, at: int) -> Iterator[Value]:
         value = value.get(path[at])
         at += 1
     if type(value) is list:
-        yield from value or (None,)
+        yield from in_stretches(value) if value else (None,)
     else:
         yield value
 
@@ -101,7 +100,7 @@ def _values_in_array(array: list[Value], path: Path, at: int) -> Iterator[Value]
     if chosen >= 0:
         yield from _values(array[chosen], path, at + 1)
         return
-    for element in array:
+    for element in in_stretches(array):
         if type(element) is dict:
             yield from _values(element, path, at)
         else:
@@ -121,7 +120,7 @@ def order_key(value: Value) -> _Key:
         return _NULL_KEY
     kind = kind_of(value)
     if kind is Kind.ARRAY:
-        return (kind, tuple([order_key(item) for item in value]))
+        return (kind, tuple([order_key(item) for item in in_stretches(value)]))
     if kind is Kind.OBJECT:
         fields = [(kind_of(item), name, order_key(item)) for name, item in value.items()]
         return (kind, tuple(fields))

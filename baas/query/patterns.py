@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import re2
 
 from baas.errors import Code, Problem
+
+T = TypeVar("T")
 
 #: Bytes that one compiled pattern may take, and how many are kept: measured, hostile patterns fill
 #: some 50 MiB of this process. RE2's own 8 MiB each would be 2 GiB. `.{1000}` fits; counted
@@ -30,6 +32,8 @@ SECONDS_PER_WORK: Final = 15e-9
 
 #: Searches of less work than this (a third of a millisecond) are not worth asking the clock.
 _LONG: Final = 20_000
+#: Elements of an array that are looked at between two looks at the clock.
+_STRETCH: Final = 100
 
 
 class OutOfTime(Exception):
@@ -53,16 +57,33 @@ def ask_clock(seconds: float) -> None:
         raise OutOfTime
 
 
+def in_stretches(array: Sequence[T]) -> Iterable[T]:
+    """Its elements, one after another; of a long one the clock is asked now and then."""
+    return array if WATCH.lacks is None or len(array) <= _STRETCH else _asking(array)
+
+
+def _asking(array: Sequence[T]) -> Iterator[T]:
+    for start in range(0, len(array), _STRETCH):
+        ask_clock(0.0)
+        yield from array[start : start + _STRETCH]
+
+
 @contextmanager
 def briefly(seconds: float) -> Iterator[None]:
-    """In here OutOfTime is raised rather than that long work is begun beyond `seconds`. For those
-    who judge documents on the event loop, and can leave what takes long to somebody else."""
+    """In here OutOfTime is raised rather than that long work is begun beyond `seconds`, or beyond
+    what is left of another `briefly` around it. For those who judge documents on the event loop,
+    and can leave what takes long to somebody else."""
     end = time.monotonic() + seconds
-    WATCH.lacks = lambda wanted: time.monotonic() + wanted > end
+    around = WATCH.lacks
+
+    def lacks(wanted: float) -> bool:
+        return time.monotonic() + wanted > end or (around is not None and around(wanted))
+
+    WATCH.lacks = lacks
     try:
         yield
     finally:
-        WATCH.lacks = None
+        WATCH.lacks = around
 
 
 class Pattern:

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Final, Protocol
+from collections import Counter
+from typing import Final, Protocol, TypeAlias
 
 from baas.errors import Code, Problem
 from baas.push.contract import Caller
+from baas.schema.values import Path
 
 #: What a document of a result takes beside its bytes: its place, and itself.
 ENTRY_BYTES: Final = 500
 #: Queries of one user that nothing narrows (`$ne`, `$regex`, ...): each change of their collection
 #: asks every one of them. One that has to be read again instead counts as ten.
 MAX_LOOSE: Final = 200
+#: Paths that one user's other queries are found by: each change is looked up under every path.
+MAX_PATHS: Final = 200
 IMPURE_WEIGHT: Final = 10
 _AGAIN_SECONDS: Final = 10.0
+
+
+Filed: TypeAlias = tuple[str, Path]
 
 
 class Held(Protocol):
@@ -21,6 +28,8 @@ class Held(Protocol):
 
     #: What it adds to the work of every change of its collection; see `MAX_LOOSE`.
     weight: int
+    #: The collection and path that it is filed under.
+    filed: Filed | None
 
     @property
     def cost(self) -> int: ...
@@ -29,10 +38,12 @@ class Held(Protocol):
 class _Account:
     """One owner's distinct queries: how often each is watched, and what it cost when it came."""
 
-    __slots__ = ("cost", "queries", "weight")
+    __slots__ = ("cost", "filed", "queries", "weight")
 
     def __init__(self) -> None:
         self.queries: dict[Held, tuple[int, int]] = {}
+        #: How many of them are filed under each.
+        self.filed: Counter[Filed] = Counter()
         self.cost = 0
         self.weight = 0
 
@@ -74,6 +85,11 @@ class Budget:
                 Code.LIMIT_EXCEEDED,
                 "You have too many live queries that no equality or range narrows.",
             )
+        is_new = query.filed is not None and query.filed not in account.filed
+        if is_new and len(account.filed) >= MAX_PATHS:
+            raise Problem(
+                Code.LIMIT_EXCEEDED, "Your live queries ask of too many different fields."
+            )
         if account.cost + query.cost > self._of_one:
             raise Problem(
                 Code.LIMIT_EXCEEDED,
@@ -89,6 +105,8 @@ class Budget:
         if not count:
             account.cost += cost
             account.weight += query.weight
+            if query.filed is not None:
+                account.filed[query.filed] += 1
 
     def drop(self, owner: str | None, query: Held) -> None:
         if owner is None:
@@ -100,6 +118,10 @@ class Budget:
             return
         account.cost -= cost
         account.weight -= query.weight
+        if query.filed is not None:
+            account.filed[query.filed] -= 1
+            if not account.filed[query.filed]:
+                del account.filed[query.filed]
         if not account.queries:
             del self._accounts[owner]
 

@@ -28,6 +28,9 @@ class Places(Generic[Q]):
     def remove(self, query: Q) -> None:
         del self._boxes[query]
 
+    def all(self) -> set[Q]:
+        return set(self._boxes)
+
     def holding(self, values: Iterable[Value]) -> set[Q]:
         """Those that one of these values could belong to. Of lines and areas that is not asked:
         making their boxes may take longer than asking each query."""

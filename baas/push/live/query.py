@@ -19,7 +19,7 @@ from baas.errors import Code, Problem
 from baas.guard import ReadDecision
 from baas.ports.documents import DocumentStore
 from baas.push.live.asked import Asked, looks_up, nodes_of
-from baas.push.live.budget import ENTRY_BYTES
+from baas.push.live.budget import ENTRY_BYTES, Filed
 from baas.push.live.cursors import WatchCursors
 from baas.push.live.reading import read_entries, render, too_large, too_many
 from baas.push.live.view import Change, Entry, View, changed_names, difference, key_of
@@ -86,8 +86,9 @@ class LiveQuery:
         self.asked: Final = asked
         self.decision: Final = decision
         self.watchers: dict[Watcher, None] = {}
-        #: What it adds to the work of every change; the service knows.
+        #: What it adds to the work of every change, and by what it is found; the service knows.
         self.weight = 0
+        self.filed: Filed | None = None
         #: Whether each change can be judged by itself.
         self.pure: Final = pure and not looks_up(decision)
         self._host = host
@@ -215,20 +216,20 @@ class LiveQuery:
 
     def _changes(self, images: list[Image]) -> list[Change]:
         changes: list[Change] = []
-        for image, belongs in self._judged(images):
-            if belongs and image.after is not None:
-                changes += self._view.put(self.entry_of(image.body, image.after))
-            else:
-                changes += self._view.remove(image.id)
+        for id, entry in self._judged(images):
+            changes += self._view.remove(id) if entry is None else self._view.put(entry)
         return changes
 
-    def _judged(self, images: list[Image]) -> list[tuple[Image, bool]]:
-        """Which of them belong to the result, before any of them is put into it. OutOfTime where
-        that takes long: a reader thread then finds out."""
+    def _judged(self, images: list[Image]) -> list[tuple[str, Entry | None]]:
+        """What of them belongs to the result, before any of it is put there. OutOfTime where that
+        takes long: a reader thread then finds out."""
         with briefly(_JUDGING_SECONDS):
-            return [
-                (image, image.after is not None and self._wanted(image.after)) for image in images
-            ]
+            return [(image.id, self._entry(image)) for image in images]
+
+    def _entry(self, image: Image) -> Entry | None:
+        if image.after is None or not self._wanted(image.after):
+            return None
+        return self.entry_of(image.body, image.after)
 
     def _tell(self, changes: list[Change]) -> None:
         if changes and self.watchers:
@@ -274,7 +275,8 @@ class LiveQuery:
                     await self._read_once()
                     break
                 except Problem as problem:
-                    if problem.status < 500 or not left or self._order is None:
+                    lasting = problem.status < 500 or problem.code is Code.QUERY_TIMEOUT
+                    if lasting or not left or self._order is None:
                         raise
                     await asyncio.sleep(_AGAIN_SECONDS)
         except Problem as problem:

@@ -87,6 +87,9 @@ class Ranges(Generic[Q]):
     def _block_of(self, entry: tuple[Any, int]) -> int:
         return max(0, bisect_right(self._blocks, entry, key=lambda block: block.entries[0]) - 1)
 
+    def all(self) -> set[Q]:
+        return set(self._numbers)
+
     def holding(self, least: Any, greatest: Any) -> set[Q]:
         """Those that begin at or before `greatest` and end at or behind `least`: where there are
         several values, each end may be met by another."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Callable
 from typing import Final, TypeVar
 
@@ -9,7 +11,8 @@ from baas.errors import Code, Problem
 from baas.guard import ReadDecision
 from baas.ports.documents import DocumentReader, Find, KnownLookups, LookupNeeded, Lookups, resolve
 from baas.push.live.asked import Asked
-from baas.push.live.view import Entry, View, key_of
+from baas.push.live.view import Entry, Key, View, key_of
+from baas.query.patterns import OutOfTime, briefly
 from baas.query.project import project
 from baas.schema.values import Document, decode, encode
 
@@ -17,6 +20,10 @@ T = TypeVar("T")
 
 #: Other documents that one read may look up: as many as it may have documents, and a few.
 _MAX_LOOKUPS: Final = 6_000
+#: After so long others get their turn in the loop.
+_TURN_SECONDS: Final = 0.02
+#: How long one document may take to be put in its place.
+_KEY_SECONDS: Final = 0.25
 
 
 async def with_lookups(
@@ -56,15 +63,28 @@ async def read_entries(
         raise too_many(most)
     known = KnownLookups()
     entries = []
+    since = time.monotonic()
     for row in rows[:wanted]:
+        if time.monotonic() - since > _TURN_SECONDS:
+            await asyncio.sleep(0)
+            since = time.monotonic()
         found = decode(row)
 
         def attempt(lookups: Lookups, row: bytes = row, found: Document = found) -> bytes:
             return render(asked, decision, row, found, lookups)
 
         body = await with_lookups(reader, known, attempt)
-        entries.append(Entry(key_of(found, asked.sort), body))
+        entries.append(Entry(_key(found, asked), body))
     return entries, len(rows) <= wanted
+
+
+def _key(document: Document, asked: Asked) -> Key:
+    """QUERY_TIMEOUT for a document whose arrays take very long to sort by."""
+    try:
+        with briefly(_KEY_SECONDS):
+            return key_of(document, asked.sort)
+    except OutOfTime:
+        raise Problem(Code.QUERY_TIMEOUT, "A document takes too long to sort by.") from None
 
 
 def too_many(most: int) -> Problem:

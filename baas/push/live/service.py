@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Any
+from typing import Any, Final
 
 from baas.clock import Clock
 from baas.guard import Guard
@@ -21,10 +21,14 @@ from baas.push.live.terms import TermIndex
 from baas.push.live.watch import Decided, LiveWatch
 from baas.push.resting import Basis, Listening, Resting
 from baas.query.limits import QueryLimits
+from baas.query.patterns import briefly
 from baas.schema.values import decode
 from baas.settings import Settings
 
 _log = logging.getLogger(__name__)
+
+#: How long one transaction's documents may be judged by all queries together, on the event loop.
+_COMMIT_SECONDS: Final = 0.05
 
 
 class LiveQueries:
@@ -142,8 +146,9 @@ class LiveQueries:
             self._users[query] = 0
             self._listening.add((asked.collection,))
             index = self._indexes.setdefault(asked.collection, TermIndex())
-            filed = index.add(query, query.filter)
-            query.weight = (0 if filed else 1) if query.pure else IMPURE_WEIGHT
+            path = index.add(query, query.filter)
+            query.filed = None if path is None else (asked.collection, path)
+            query.weight = (1 if path is None else 0) if query.pure else IMPURE_WEIGHT
             if not query.pure:
                 for other in decided.basis.needs.collections:
                     self._impure.setdefault(other, {})[query] = None
@@ -188,13 +193,17 @@ class LiveQueries:
                 images = [one for one in (image.before, image.after) if one is not None]
                 for query in index.touched(*images):
                     concerned.setdefault(query, []).append(image)
-        for query, found in concerned.items():
-            try:
-                query.take(commit.position, order, found)
-            except Exception:
-                _log.exception("a change could not be applied to a live query")
-                query.read_again()
+        with briefly(_COMMIT_SECONDS):
+            for query, found in concerned.items():
+                self._tell(query, commit.position, order, found)
         self._resting.ask_noted()
+
+    def _tell(self, query: LiveQuery, position: str, order: Any, images: list[Image]) -> None:
+        try:
+            query.take(position, order, images)
+        except Exception:
+            _log.exception("a change could not be applied to a live query")
+            query.read_again()
 
     def lost(self) -> None:
         for query in list(self._users):

@@ -7,7 +7,8 @@ Looking a document up gives every query whose condition it fulfils, and some mor
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections import Counter
+from collections.abc import Hashable
 from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 import msgspec
@@ -26,6 +27,9 @@ Q = TypeVar("Q", bound=Hashable)
 
 #: A query with more alternatives is filed under something else.
 MAX_ALTERNATIVES: Final = 100
+#: Elements of arrays that are looked at for each query filed under a path: about what it costs to
+#: ask that query. A document with more at that path touches all of them.
+ELEMENTS_PER_QUERY: Final = 500
 
 
 class Equal(msgspec.Struct, frozen=True):
@@ -60,12 +64,14 @@ class TermIndex(Generic[Q]):
         self._places: dict[Path, Places[Q]] = {}
         self._rest: set[Q] = set()
         self._filed: dict[Q, Term | None] = {}
+        #: How many queries are filed under each.
+        self._paths: Counter[Path] = Counter()
 
     def __len__(self) -> int:
         return len(self._filed)
 
-    def add(self, query: Q, filter: Filter) -> bool:
-        """Whether there is something to file it under: else every change touches it."""
+    def add(self, query: Q, filter: Filter) -> Path | None:
+        """What it is filed under; None: every change touches it."""
         term = term_of(filter)
         self._filed[query] = term
         if isinstance(term, Equal):
@@ -78,10 +84,17 @@ class TermIndex(Generic[Q]):
             self._places.setdefault(term.path, Places()).add(query, term.box)
         else:
             self._rest.add(query)
-        return term is not None
+        if term is None:
+            return None
+        self._paths[term.path] += 1
+        return term.path
 
     def remove(self, query: Q) -> None:
         term = self._filed.pop(query)
+        if term is not None:
+            self._paths[term.path] -= 1
+            if not self._paths[term.path]:
+                del self._paths[term.path]
         if isinstance(term, Equal):
             self._remove_equal(query, term)
         elif isinstance(term, Between):
@@ -110,16 +123,30 @@ class TermIndex(Generic[Q]):
     def touched(self, *images: Document) -> set[Q]:
         """Those that any of these images could belong to."""
         found = set(self._rest)
-        for image in images:
-            for path, by_value in self._equal.items():
-                for value in _reached(image, path, 0):
-                    found |= by_value.get(_hashable(value), _NONE)
-            for path, ranges in self._ranges.items():
-                keys = [order_key(value) for value in _reached(image, path, 0)]
-                if keys:
-                    found |= ranges.holding(min(keys), max(keys))
-            for path, places in self._places.items():
-                found |= places.holding(_reached(image, path, 0))
+        for path, filed in self._paths.items():
+            for image in images:
+                values = reached(image, path, ELEMENTS_PER_QUERY * filed)
+                found |= self._under(path) if values is None else self._holding(path, values)
+        return found
+
+    def _holding(self, path: Path, values: list[Value]) -> set[Q]:
+        found: set[Q] = set()
+        if by_value := self._equal.get(path):
+            found = found.union(*[by_value.get(_hashable(value), _NONE) for value in values])
+        if values and (ranges := self._ranges.get(path)):
+            keys = [order_key(value) for value in values]
+            found |= ranges.holding(min(keys), max(keys))
+        if places := self._places.get(path):
+            found |= places.holding(values)
+        return found
+
+    def _under(self, path: Path) -> set[Q]:
+        """All that are filed under this path."""
+        found = set[Q]().union(*self._equal.get(path, {}).values())
+        if ranges := self._ranges.get(path):
+            found |= ranges.all()
+        if places := self._places.get(path):
+            found |= places.all()
         return found
 
 
@@ -213,19 +240,29 @@ def _openness(term: Between) -> tuple[bool, bool]:
     return (term.low is None or term.high is None, term.low is None)
 
 
-def _reached(value: Value, path: Path, at: int) -> Iterator[Value]:
-    """Every value at the path, elements and positions of arrays included."""
+def reached(document: Document, path: Path, most: int) -> list[Value] | None:
+    """Every value at the path, elements and positions of arrays included; None where more than
+    `most` elements would have to be looked at."""
+    found: list[Value] = []
+    return None if _reach(document, path, 0, most, found) < 0 else found
+
+
+def _reach(value: Value, path: Path, at: int, left: int, found: list[Value]) -> int:
+    """How many more elements may be looked at; negative: too many were."""
     if type(value) is list:
+        left -= len(value)
         for element in value:
-            yield from _reached(element, path, at)
+            if left < 0:
+                return left
+            left = _reach(element, path, at, left, found)
         if at < len(path) and path[at].isascii() and path[at].isdigit():
             place = int(path[at])
             if place < len(value):
-                yield from _reached(value[place], path, at + 1)
+                left = _reach(value[place], path, at + 1, left, found)
         if at == len(path):
-            yield value
-        return
-    if at == len(path):
-        yield value
+            found.append(value)
+    elif at == len(path):
+        found.append(value)
     elif type(value) is dict and path[at] in value:
-        yield from _reached(value[path[at]], path, at + 1)
+        return _reach(value[path[at]], path, at + 1, left, found)
+    return left
