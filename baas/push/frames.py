@@ -142,5 +142,5 @@ def named_in(text: bytes | str) -> Named | None:
     """None where a frame has no id that could be used."""
     try:
         return _named.decode(text)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return None

@@ -51,14 +51,16 @@ def read_watch(frame: Watch, caller: Caller, limits: QueryLimits, now_ms: int, m
     filter: Filter = ALWAYS
     if raw is not None and raw != {}:
         filter = parse_filter(raw, limits, now_ms=now_ms, uid=caller.actor.uid, whole=True)
+    sort = default_sort(filter) if frame.sort is None else parse_sort(frame.sort)
+    projection = None if frame.fields is None else parse_projection(frame.fields)
     # Not as it was written: what is relative to the time means something else by now.
     parts = [frame.collection, repr(filter), frame.sort, frame.limit, frame.fields]
     return Asked(
         collection=frame.collection,
         filter=filter,
-        sort=default_sort(filter) if frame.sort is None else parse_sort(frame.sort),
+        sort=sort,
         limit=frame.limit,
-        projection=None if frame.fields is None else parse_projection(frame.fields),
+        projection=projection,
         digest=blake2b(encode(parts), digest_size=16).digest(),
     )
 

@@ -12,7 +12,7 @@ from baas.errors import Code, Problem
 from baas.push.session import AUTH_COST, MAX_HELD, State
 from baas.push.topic import MAX_STEPS
 from baas.push.topics import MAX_PUBLISHING, MAX_WAITING
-from baas.push.wire import DRAIN, PING_SECONDS
+from baas.push.wire import BAD_FRAME, DRAIN, PING_SECONDS
 from tests.support.sessions import Bench, in_loop, settle
 
 WATCH = {"type": "watch", "id": "w", "collection": "posts"}
@@ -536,6 +536,27 @@ async def test_a_refused_message_names_its_ref() -> None:
     await client.say(**JOIN)
     (error,) = await client.say(type="publish", id="c", event="refused", ack="r1")
     assert (error["id"], error["ref"], error["code"]) == ("c", "r1", "PERMISSION_DENIED")
+
+
+@in_loop
+@pytest.mark.parametrize(
+    "frame",
+    [
+        b'{"type":"publish","id":"c","event":1,"ack":%b}',
+        b'{"type":"publish","id":"c","event":"e","data":%b}',
+        b'{"type":"watch","id":"w","collection":1,"filter":%b}',
+        b'{"type":"nothing","id":"c","more":%b}',
+        b'{"id":"c","type":%b}',
+        b"%b",
+    ],
+)
+async def test_brackets_without_end_are_no_frame(frame: bytes) -> None:
+    """Also where another fault comes before them, after which the frame's id is looked for."""
+    client = await Bench().client()
+    await client.say(**JOIN)
+    client.session.take(frame % (b"[" * 30_000 + b"]" * 30_000))
+    assert [one["type"] for one in client.heard()] == ["error", "bye"]
+    assert client.wire.ending == BAD_FRAME
 
 
 @in_loop
