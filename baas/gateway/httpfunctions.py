@@ -207,6 +207,7 @@ class HttpFunctions:
         if fault is not None:
             raise fault
         exchange.actor = actor
+        require_scope(actor, WRITE)
         data = {"method": exchange.method, "path": found.path}
         await guard.check_http(name, actor, self._facts(exchange, data))
 

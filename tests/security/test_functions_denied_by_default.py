@@ -116,6 +116,11 @@ def test_an_admin_key_needs_the_scope(ruled: Harness) -> None:
     assert ruled.post("/v1/functions/nightly", {}, weak).code == "PERMISSION_DENIED"
     # With it, rules do not apply; a timer's function still wants a timer's event.
     assert ruled.post("/v1/functions/hello", {}, strong).json() == "hello"
+    for path in ("/http/staff", "/http/shop/any"):
+        assert ruled.get(path, weak).code == "PERMISSION_DENIED"
+        assert ruled.get(path, strong).status == 200
+    as_user = {"x_baas_as": ruled.get("/v1/auth/me", ruled.sign_in()).json()["uid"]}
+    assert ruled.get("/http/shop/any", weak, **as_user).code == "PERMISSION_DENIED"
 
 
 def test_http_functions_and_mounts_are_open_unless_narrowed(unruled: Harness) -> None:
