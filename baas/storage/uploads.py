@@ -49,7 +49,7 @@ class Uploads:
         self._committer = committer
         self._links = links
         self._arriving: dict[str, Arriving] = {}
-        self._completing: dict[str, asyncio.Lock] = {}
+        self._completing: dict[str, Turns] = {}
         self._joining = asyncio.Semaphore(JOINED_AT_ONCE)
 
     async def begin(
@@ -146,12 +146,14 @@ class Uploads:
     async def complete(self, upload: str, caller: Caller) -> bytes:
         """Makes the file; its JSON. INVALID_ARGUMENT unless all parts are there. Who completes an
         upload that is being completed waits: each try would make a copy of all its bytes."""
-        lock = self._completing.setdefault(upload, asyncio.Lock())
+        turns = self._completing.setdefault(upload, Turns())
+        turns.waiting += 1
         try:
-            async with lock:
+            async with turns.lock:
                 return await self._complete_once(upload, caller)
         finally:
-            if not lock.locked():
+            turns.waiting -= 1
+            if not turns.waiting:
                 self._completing.pop(upload, None)
 
     async def _complete_once(self, upload: str, caller: Caller) -> bytes:
@@ -213,6 +215,14 @@ async def _nothing() -> AsyncIterator[bytes]:
     nothing: tuple[bytes, ...] = ()
     for piece in nothing:
         yield piece
+
+
+class Turns:
+    """Those who complete one upload now, one after the other; `waiting` with who has the turn."""
+
+    def __init__(self) -> None:
+        self.lock = asyncio.Lock()
+        self.waiting = 0
 
 
 class Arriving:

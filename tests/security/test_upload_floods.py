@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from baas.errors import Problem
+from baas.errors import Code, Problem
 from baas.gateway import dispatch, forms
 from baas.schema.actor import Actor
 from baas.settings import LimitSettings, Settings, StorageSettings
@@ -116,6 +116,33 @@ def test_many_who_complete_one_upload_make_one_copy(
 
     assert sorted(answer.status for answer in answers) == [200] + [404] * 19
     assert len(joined) == len(blobs_of(app)) == 1
+    assert not app.app.storage.uploads._completing
+
+
+def test_completes_that_fail_take_turns_however_they_are_repeated(
+    app: Harness, token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who comes again waits behind those who wait, and does not begin a queue of its own."""
+    now, most = 0, 0
+
+    async def failing(upload: str, key: str) -> Any:
+        nonlocal now, most
+        now, most = now + 1, max(most, now + 1)
+        for _ in range(5):
+            await asyncio.sleep(0)
+        now -= 1
+        raise Problem(Code.UNAVAILABLE, "Not now.")
+
+    monkeypatch.setattr(app.app.storage.parts.blobs, "join", failing)
+    upload = begin(app, token, 10)
+    at_once(app, part(app, token, upload, 1, bytes(10)))
+
+    async def again() -> None:
+        for _ in range(4):
+            assert (await complete(app, token, upload)).code == "UNAVAILABLE"
+
+    at_once(app, *(again() for _ in range(6)))
+    assert most == 1
     assert not app.app.storage.uploads._completing
 
 
