@@ -218,6 +218,7 @@ class App:
             settings.push,
             clock,
             IDENTITY_COLLECTIONS,
+            secret,
         )
         self.sent: Final = Sent()
         self.history: Final = History(

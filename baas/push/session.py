@@ -7,7 +7,6 @@ outside (`on_time`). A long-poll is a session that ends with its answer.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 from collections import deque
 from collections.abc import Iterable
@@ -18,7 +17,7 @@ import msgspec
 
 from baas.clock import Clock
 from baas.errors import Code, Problem
-from baas.push.contract import POLL, Caller
+from baas.push.contract import Caller
 from baas.push.frames import (
     Auth,
     ClientFrame,
@@ -76,6 +75,10 @@ class Host(Shared, Protocol):
 
     identities: Identities
     clock: Clock
+
+    def poll_name(self, claimed: str, caller: Caller) -> str:
+        """What others see of a long-poll that calls itself `claimed`."""
+        ...
 
     def known(self, session: Session, before: Identity | None, after: Identity) -> None:
         """`session` is somebody else now. RATE_LIMITED where that user has too many."""
@@ -311,7 +314,7 @@ class Session:
         self.caller = Caller(identity.actor, self.caller.ip)
         self.state = State.OPEN
         if self._claimed is not None:
-            self.id = _name(self._claimed, identity.actor.uid or self.caller.ip)
+            self.id = self._host.poll_name(self._claimed, self.caller)
         if greet:
             self._wire.send(self._ready())
         self._host.wake_at(self, self._due())
@@ -408,10 +411,3 @@ class Session:
             self._task.cancel()
         self._held = None
         self._host.ended(self)
-
-
-def _name(claimed: str, owner: str) -> str:
-    """A name that only its owner can claim, and that does not tell what was claimed: members of a
-    channel see it."""
-    text = f"{owner}\n{claimed}".encode()
-    return POLL + hashlib.blake2b(text, digest_size=12).hexdigest()

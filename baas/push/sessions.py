@@ -11,15 +11,16 @@ import logging
 from collections import Counter
 from collections.abc import Iterable
 from contextlib import suppress
+from hashlib import blake2b
 from itertools import islice
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
 from baas.clock import Clock
 from baas.errors import Code, Problem
 from baas.ids import new_id
-from baas.push.contract import Channels, Commit, Follower, LiveQueries
+from baas.push.contract import POLL, Caller, Channels, Commit, Follower, LiveQueries
 from baas.push.session import Connection, Session
 from baas.push.wire import DRAIN, Admission, Identities, Identity, Limits, Wire
 from baas.settings import PushSettings, parse_rate
@@ -34,6 +35,13 @@ _ASKED_AT_ONCE: Final = 50
 _FULL_SECONDS: Final = 10.0
 #: Signing keys are looked at again a while after they changed: they are cached for a second.
 _KEYS_SETTLE_SECONDS: Final = 1.2
+_NAME_BYTES: Final = 12
+
+
+class KeySource(Protocol):
+    """`baas.secret.MasterSecret`, as far as it is needed here."""
+
+    def derive(self, purpose: str) -> bytes: ...
 
 
 class AuthCollections(msgspec.Struct, frozen=True):
@@ -57,6 +65,7 @@ class Sessions:
         settings: PushSettings,
         clock: Clock,
         collections: AuthCollections,
+        secret: KeySource,
     ) -> None:
         self.live = live
         self.channels = channels
@@ -68,6 +77,7 @@ class Sessions:
         self._settings = settings
         self._follower = follower
         self._collections = collections
+        self._naming = secret.derive("push/polls")
         self._open: dict[Session, str] = {}
         self._addresses: Counter[str] = Counter()
         self._users: Counter[str] = Counter()
@@ -138,6 +148,14 @@ class Sessions:
         return session
 
     # -- what sessions ask (`Host`) ----------------------------------------------------------------
+
+    def poll_name(self, claimed: str, caller: Caller) -> str:
+        """The same in every process, and nobody else can claim it. Members of a channel see it: by
+        trying, they are to find neither what was claimed nor the address of one who is nobody."""
+        uid = caller.actor.uid
+        text = f"@{caller.ip}\n{claimed}" if uid is None else f"{uid}\n{claimed}"
+        key = self._naming
+        return POLL + blake2b(text.encode(), digest_size=_NAME_BYTES, key=key).hexdigest()
 
     def known(self, session: Session, before: Identity | None, after: Identity) -> None:
         was = None if before is None else before.actor.uid

@@ -53,8 +53,10 @@ class HeaderOnly:
 class Door:
     """`bench.service` is what is behind it; `realtime.serve` an ASGI app for sockets."""
 
-    def __init__(self, origins: tuple[str, ...] = ("*",), **push: Any) -> None:
-        self.bench = Bench(**push)
+    def __init__(
+        self, origins: tuple[str, ...] = ("*",), secret: bytes = b"!", **push: Any
+    ) -> None:
+        self.bench = Bench(secret, **push)
         self.log = Lines()
         self.sent = Sent()
         nobody: Any = None  # sends from the server side

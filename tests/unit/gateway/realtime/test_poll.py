@@ -138,6 +138,17 @@ async def test_a_drain_ends_the_wait() -> None:
 
 
 @in_loop
+async def test_a_name_tells_nobody_what_it_was_made_of() -> None:
+    """Whoever sees it in a presence list could try all addresses, and the likely names."""
+    body = {"session": "phone", "frames": [{"type": "auth", "token": None}]}
+    names = [
+        (await Door(secret=secret).poll(body))["frames"][0]["session"] for secret in (b"a", b"b")
+    ]
+    assert names[0] != names[1]
+    assert (await Door(secret=b"a").poll(body))["frames"][0]["session"] == names[0]
+
+
+@in_loop
 async def test_a_name_is_the_same_in_each_poll_and_nobody_elses() -> None:
     door = Door()
     ann, bob = door.bench.identities.add("ann"), door.bench.identities.add("bob")
