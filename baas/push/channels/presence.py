@@ -35,6 +35,8 @@ from baas.schema.values import DATE, Document, Value, date_from_ms, decode, enco
 _log = logging.getLogger(__name__)
 
 MAX_STATE_BYTES: Final = 1024
+#: Sessions of one user that are seen in one channel.
+MAX_OF_ONE: Final = 100
 #: A process says that it is alive this often, in seconds.
 BEAT_SECONDS: Final = 5.0
 #: One that has not said so for this long is dead.
@@ -87,9 +89,7 @@ class Presence:
         if not lasting and not self._said:
             await self._say_alive()
         id = presence_id(channel, session)
-        found = await resolve(self._store.count(PRESENCE, _is("channel", channel)))
-        if found >= self._most and await resolve(self._store.get(PRESENCE, id)) is None:
-            raise Problem(Code.LIMIT_EXCEEDED, f"At most {self._most} are seen in one channel.")
+        await self._check_room(channel, id, uid)
         now = date_from_ms(self._clock.now_ms())
         owner = None if lasting else self._owner
 
@@ -108,6 +108,20 @@ class Presence:
 
         await self._store.write((Change(collection=PRESENCE, id=id, apply=apply),), _SERVER)
         return id
+
+    async def _check_room(self, channel: str, id: str, uid: str | None) -> None:
+        """LIMIT_EXCEEDED where one more would be too many. Long-polls stay to be seen, so their
+        number is not bounded by that of connections: one user's own must not fill a channel."""
+        here = _is("channel", channel)
+        found = await resolve(self._store.count(PRESENCE, here))
+        full = found >= self._most
+        crowd = uid is not None and found >= MAX_OF_ONE
+        if not full and crowd:
+            own = await resolve(self._store.count(PRESENCE, And((here, _is("uid", uid)))))
+            full = own >= MAX_OF_ONE
+        if full and await resolve(self._store.get(PRESENCE, id)) is None:
+            most = f"{self._most} are seen in one channel, {MAX_OF_ONE} of one user"
+            raise Problem(Code.LIMIT_EXCEEDED, f"At most {most}.")
 
     async def hide(self, id: str) -> None:
         await self._store.write((Change(collection=PRESENCE, id=id, apply=_delete),), _SERVER)

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from baas.errors import Code, Problem
+from baas.push.channels import presence
 from baas.push.channels.rows import OWNERS, PRESENCE
+from baas.push.contract import POLL
 from tests.support.joining import Ear, building
 from tests.support.sessions import in_loop
 from tests.support.stores import change, find, insert, setting, write
@@ -57,6 +59,29 @@ async def test_a_state_has_a_largest_size_and_a_channel_a_largest_number(tmp_pat
         cid = await process.join("hall:a", "cid")
         assert sorted(cid.states) == ["ann", "bob"]
         await process.join("hall:b", "cid", presence={})
+
+
+@in_loop
+async def test_one_user_does_not_fill_a_channel(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not by long-polls either, each of which stays to be seen for a while."""
+    monkeypatch.setattr(presence, "MAX_OF_ONE", 3)
+    async with building(tmp_path) as there:
+        process = await there.process()
+        await process.join("hall:a", "bob", presence={})
+        for number in range(3):
+            poll = await process.join(
+                "hall:a", "ann", Ear(lasting=True), session=f"{POLL}{number}", presence={}
+            )
+            poll.member.close()
+        with pytest.raises(Problem) as refused:
+            await process.join("hall:a", "ann", session="another", presence={})
+        assert refused.value.code is Code.LIMIT_EXCEEDED
+        await process.join("hall:a", "ann", Ear(lasting=True), session=f"{POLL}1", presence={})
+        await process.join("hall:b", "ann", session="another", presence={})
+        cid = await process.join("hall:a", "cid", presence={})
+        assert len(cid.present) == 5
 
 
 @in_loop
