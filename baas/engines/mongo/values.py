@@ -40,6 +40,8 @@ _MOST_ROW_BYTES: Final = 16 * 1024**2 - 16 * 1024
 #: What is no longer is held in any case, six times as long and filed under fifty thousand words.
 _SURE_BYTES: Final = 2 * 1024**2
 _KEY_BYTES: Final = 16
+#: The server takes a hundred levels, those of the row and of the command around it included.
+DEEPEST: Final = 90
 
 
 def row_of(id: str, document: Document, body: bytes, derived: Row) -> Row:
@@ -51,11 +53,20 @@ def row_of(id: str, document: Document, body: bytes, derived: Row) -> Row:
 
 def check_size(document: Document, body: bytes, derive: Callable[[], Row]) -> None:
     """LIMIT_EXCEEDED for a document that the server cannot hold; `derive`: what goes with it."""
+    if body.count(b"{") + body.count(b"[") > DEEPEST and _depth(document) > DEEPEST:
+        message = f"A document of more than {DEEPEST} levels is too deep for this store."
+        raise Problem(Code.LIMIT_EXCEEDED, message)
     if len(body) <= _SURE_BYTES:
         return
     if len(body) > MOST_BYTES or size_of(row_of("", document, body, derive())) > _MOST_ROW_BYTES:
         message = f"A document of {len(body)} bytes is too large for this store."
         raise Problem(Code.LIMIT_EXCEEDED, message)
+
+
+def _depth(value: Value) -> int:
+    if type(value) is dict:
+        return 1 + max(map(_depth, value.values()), default=0)
+    return 1 + max(map(_depth, value), default=0) if type(value) is list else 0
 
 
 def to_bson(value: Value) -> Any:

@@ -114,7 +114,7 @@ async def test_a_store_that_is_closed_says_so(store) -> None:
 
 async def test_while_the_server_is_silent_reads_say_so_and_writes_wait(settings) -> None:
     url, process = mongo.start()
-    store = MongoStore(msgspec.structs.replace(settings, mongo_url=url, mongo_timeout=0.5))
+    store = MongoStore(msgspec.structs.replace(settings, mongo_url=url))
     await store.open()
     await put(store, "p", {"_id": "a"})
     process.send_signal(signal.SIGSTOP)

@@ -8,7 +8,7 @@ import pytest
 
 from baas.engines.mongo.driver import size_of
 from baas.engines.mongo.names import FEED
-from baas.engines.mongo.values import MOST_BYTES
+from baas.engines.mongo.values import DEEPEST, MOST_BYTES
 from baas.errors import Code, Problem
 from baas.ports.documents import Count, DuplicateKey, Once
 from baas.query.ast import ALWAYS, Eq, Field, Not, Regex
@@ -102,6 +102,22 @@ async def test_no_row_is_larger_than_a_server_takes(store, driver) -> None:
     )
     assert outcomes[0] is None
     assert outcomes[1].code is Code.LIMIT_EXCEEDED
+
+
+async def test_a_document_deeper_than_a_server_takes_is_refused_alone(store) -> None:
+    def nested(id: str, levels: int, kind: type):
+        value = 1
+        for _ in range(levels - 1):
+            value = [value] if kind is list else {"a": value}
+        return {"_id": id, "v": value}
+
+    outcomes = await together(
+        put(store, "p", nested("a", DEEPEST, dict)),
+        put(store, "p", nested("b", DEEPEST + 1, list)),
+        put(store, "p", {"_id": "c", "v": [[] for _ in range(200)]}),
+    )
+    assert outcomes[1].code is Code.LIMIT_EXCEEDED
+    assert await ids(store, "p") == ["a", "c"]
 
 
 async def test_an_answer_that_cannot_be_kept_is_refused_alone(store) -> None:
