@@ -140,6 +140,7 @@ def test_writes_have_the_shapes_of_wx_cloud(seen: dict[str, Any]) -> None:
         ("invalid", -501007, "collection.add:fail -501007 invalid parameters"),
         ("twice", -502001, "collection.add:fail -502001 database request fail"),
         ("noData", -401002, "collection.add:fail -401002 invalid api parameters"),
+        ("limited", -501007, "collection.remove:fail -501007 invalid parameters"),
         ("noList", -401002, "cloud.getTempFileURL:fail -401002 invalid api parameters"),
         ("noFunction", -504001, "cloud.callFunction:fail -504001 functions request fail"),
         ("badFunction", -501007, "cloud.callFunction:fail -501007"),

@@ -123,6 +123,7 @@ async function faults() {
   await failing('invalid', todos.add({ data: { title: 5 } }))
   await failing('twice', todos.add({ data: { _id: 'todo-5', title: 'twice' } }))
   await failing('noData', todos.add({}))
+  await failing('limited', todos.where({}).limit(1).remove())
   await failing('noFunction', cloud.callFunction({ name: 'nowhere' }))
   await failing('badFunction', cloud.callFunction({ name: 'sum', data: { a: 'x' } }))
   await failing('noFile', cloud.downloadFile({ fileID: 'cloud://todo/pictures/none.png' }))

@@ -167,22 +167,31 @@ export class Query<D, U> {
     return this.call('count', defined({ filter: this.asked.filter }), options)
   }
 
-  /** Changes every document that matches. */
+  /** Changes every document that matches; `limit`, `skip` and `after` are refused. */
   async update(data: Changes<U>, options: CallOptions = {}): Promise<Stats> {
+    this.refuse('update', 'limit', 'skip', 'after')
     const body = { filter: this.asked.filter || {}, update: toUpdate(data), multi: true }
     return stats(await this.http.write(this.name, 'update', body, options))
   }
 
-  /** Removes every document that matches. */
+  /** Removes every document that matches; `limit`, `skip` and `after` are refused. */
   async remove(options: CallOptions = {}): Promise<Removed> {
+    this.refuse('remove', 'limit', 'skip', 'after')
     const body = { filter: this.asked.filter || {}, multi: true }
     return removed(await this.http.write(this.name, 'delete', body, options))
   }
 
-  /** Calls back with the result now, and whenever it changes. */
+  /** Calls back with the result now, and whenever it changes. Takes no `skip` and no `after`. */
   watch(handlers: WatchHandlers<D>): Watcher {
+    this.refuse('watch', 'skip', 'after')
     const { filter, sort, limit, fields } = this.asked
     return this.realtime.watch(defined({ collection: this.name, filter, sort, limit, fields }), handlers)
+  }
+
+  /** What would go unheard, and mean more documents than were meant. */
+  private refuse(call: string, ...names: Array<keyof Asked>): void {
+    const [found] = names.filter((name) => this.asked[name] !== undefined)
+    if (found !== undefined) throw new BaasError('INVALID_ARGUMENT', `${call} takes no ${found}`)
   }
 
   private call(verb: 'find' | 'count', body: any, options: CallOptions): Promise<any> {

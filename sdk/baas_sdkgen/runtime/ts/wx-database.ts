@@ -156,7 +156,7 @@ export class WxQuery {
   update(options: WithData & Silent): Promise<UpdateResult>
   update(options: WithData & Callbacks<any>): any {
     return told('collection.update', 'database', options, async () => {
-      const { updated } = await (await this.query()).update(dataOf(options))
+      const { updated } = await (await this.limited()).update(dataOf(options))
       return { stats: { updated } }
     })
   }
@@ -165,17 +165,20 @@ export class WxQuery {
   remove(options?: Silent): Promise<RemoveResult>
   remove(options?: Callbacks<any>): any {
     return told('collection.remove', 'database', options, async () => {
-      const { removed } = await (await this.query()).remove()
+      const { removed } = await (await this.limited()).remove()
       return { stats: { removed } }
     })
   }
 
   watch(options: WatchOptions): Listener {
-    const { most } = this
     // Without an order it is that of `wx.cloud`.
     const asked = this.sorted ? this : this.orderBy('_id', 'desc')
-    const opening = asked.query().then((query) => (most === undefined ? query : query.limit(most)))
-    return watching(opening, options)
+    return watching(asked.limited(), options)
+  }
+
+  private async limited(): Promise<Documentation<any, any>> {
+    const query = await this.query()
+    return this.most === undefined ? query : query.limit(this.most)
   }
 
   protected async query(): Promise<Documentation<any, any>> {
@@ -339,9 +342,11 @@ function watching(opening: Promise<Watchable>, options: WatchOptions): Listener 
   let closed = false
   const onError = (fault: any) => options.onError(asWxError('collection.watch', 'database', fault))
   const onChange = (snapshot: any) => options.onChange(asWxSnapshot(snapshot))
-  opening.then((found) => {
-    if (!closed) watcher = found.watch({ onChange, onError })
-  }, onError)
+  opening
+    .then((found) => {
+      if (!closed) watcher = found.watch({ onChange, onError })
+    })
+    .catch(onError)
   return {
     close: async () => {
       closed = true

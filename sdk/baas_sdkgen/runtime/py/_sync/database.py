@@ -157,21 +157,31 @@ class Query(Generic[D, U, W, F]):
         return Total((self._call("count", body, "read", options))["total"])
 
     def update(self, data: U, **options: Unpack[CallOptions]) -> Stats:
-        """Changes every document that matches."""
+        """Changes every document that matches; `limit`, `skip` and `after` are refused."""
+        self._refuse("update", "limit", "skip", "after")
         body = {"filter": self._filter(), "update": _update(data), "multi": True}
         return stats_of(self._call("update", body, "key", options))
 
     def remove(self, **options: Unpack[CallOptions]) -> Removed:
-        """Removes every document that matches."""
+        """Removes every document that matches; `limit`, `skip` and `after` are refused."""
+        self._refuse("remove", "limit", "skip", "after")
         body = {"filter": self._filter(), "multi": True}
         return Removed((self._call("delete", body, "key", options))["deleted"])
 
     def watch(
         self, on_change: OnChange[D] | None = None, on_error: OnError | None = None
     ) -> Watch[D]:
-        """The result now, and whenever it changes: given to `on_change`, or taken by iterating."""
+        """The result now, and whenever it changes: given to `on_change`, or taken by iterating.
+        Takes no `skip` and no `after`."""
+        self._refuse("watch", "skip", "after")
         asked = {name: self._asked.get(name) for name in ("filter", "sort", "limit", "fields")}
         return self._live.watch({"collection": self._name, **given(asked)}, on_change, on_error)
+
+    def _refuse(self, call: str, *names: str) -> None:
+        """What would go unheard, and mean more documents than were meant."""
+        for name in names:
+            if name in self._asked:
+                raise BaasError("INVALID_ARGUMENT", f"{call} takes no {name}")
 
     def _filter(self) -> Any:
         return self._asked.get("filter", {})
