@@ -7,8 +7,6 @@ docs/settings.md lists them and a test compares the two.
 
 from __future__ import annotations
 
-import ipaddress
-import re
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -17,6 +15,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 import msgspec
 
 from baas.errors import ConfigurationError
+from baas.notation import check_origins, parse_networks, parse_rate
 from baas.yamlfile import YamlFile, load_yaml
 
 FILE_NAME: Final = "baas.yaml"
@@ -435,46 +434,8 @@ class Settings(_Section, frozen=True):
 # -- loading --------------------------------------------------------------------------------------
 
 
-class Rate(msgspec.Struct, frozen=True):
-    """`count` requests in `seconds`, evenly refilled; as many may come at once."""
-
-    count: int
-    seconds: float
-
-
-_RATE = re.compile(r"([0-9]{1,9})\s*/\s*([0-9]{0,6})\s*([smhd])", re.ASCII)
-_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-
-
-def parse_rate(text: str) -> Rate | None:
-    """`30/m`, `5/10s`, `1000/h`; `off` or `0` is no limit: None. Else ValueError."""
-    if text.strip() in ("off", "0"):
-        return None
-    match = _RATE.fullmatch(text.strip())
-    if match is None or int(match[1]) == 0 or match[2].strip("0") == "" != match[2]:
-        raise ValueError("a rate is a count per s, m, h or d, like 30/m or 5/10s; or off")
-    return Rate(int(match[1]), int(match[2] or 1) * _UNITS[match[3]])
-
-
-Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
-
-
-def parse_networks(texts: tuple[str, ...]) -> tuple[Network, ...]:
-    """Addresses and networks (`10.0.0.0/8`, `::1`); ValueError naming the first bad one."""
-    return tuple(ipaddress.ip_network(text) for text in texts)
-
-
-_ORIGIN = re.compile(r"\*|[a-z][a-z0-9+.-]*://[^/\s?#@]+", re.ASCII)
-
-
-def _check_origins(origins: tuple[str, ...]) -> None:
-    for origin in origins:
-        if not _ORIGIN.fullmatch(origin):
-            raise ValueError(f"{origin!r} is no origin; write https://app.example.com, or *")
-
-
 _CHECKS: Final[dict[tuple[str, str], Callable[[Any], object]]] = {
-    ("server", "origins"): _check_origins,
+    ("server", "origins"): check_origins,
     ("server", "trusted_proxies"): parse_networks,
     ("jobs", "webhook_private"): parse_networks,
     ("limits", "rate_auth"): parse_rate,

@@ -36,10 +36,11 @@ from baas.functions.registry import Registry, caller_of
 from baas.functions.triggers import events
 from baas.functions.triggers.documents import Follower, Source
 from baas.functions.triggers.timers import Timers
+from baas.notation import parse_networks
 from baas.ports.jobs import JobQueue
 from baas.schema.actor import Actor
 from baas.schema.values import Value
-from baas.settings import Settings, parse_networks
+from baas.settings import Settings
 
 _log: Final = logging.getLogger("baas.functions")
 #: Seconds between two rounds of housekeeping.

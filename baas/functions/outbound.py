@@ -25,8 +25,8 @@ from baas.functions.delivery import Settlement, Work
 from baas.functions.destinations import Delivery
 from baas.functions.model import Backoff, RetryPolicy
 from baas.functions.triggers import events, webhooks
+from baas.notation import Network
 from baas.ports.jobs import Job
-from baas.settings import Network
 
 #: Webhooks sent at once by one process.
 AT_ONCE: Final = 8

@@ -13,8 +13,8 @@ from typing import Final, Protocol
 
 from baas.errors import Code, Problem
 from baas.gateway.exchange import Exchange, Scope
+from baas.notation import Network, parse_networks
 from baas.schema.actor import Actor
-from baas.settings import Network, parse_networks
 
 #: Hops of X-Forwarded-For that are looked at; more is not a chain of proxies.
 MAX_HOPS: Final = 20

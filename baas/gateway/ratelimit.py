@@ -16,7 +16,7 @@ from functools import lru_cache
 from typing import Final
 
 from baas.errors import Code, Problem
-from baas.settings import parse_rate
+from baas.notation import parse_rate
 
 MAX_CALLERS: Final = 50_000
 _KEPT_SHARE: Final = 0.75

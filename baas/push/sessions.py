@@ -20,10 +20,11 @@ import msgspec
 from baas.clock import Clock
 from baas.errors import Code, Problem
 from baas.ids import new_id
+from baas.notation import parse_rate
 from baas.push.contract import POLL, Caller, Channels, Commit, Follower, LiveQueries
 from baas.push.session import Connection, Session
 from baas.push.wire import DRAIN, Admission, Identities, Identity, Limits, Wire
-from baas.settings import PushSettings, parse_rate
+from baas.settings import PushSettings
 
 _log = logging.getLogger(__name__)
 

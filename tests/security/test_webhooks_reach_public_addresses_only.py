@@ -8,7 +8,7 @@ import pytest
 
 from baas.errors import Code, ConfigurationError, Problem
 from baas.functions.outbound import Guarded, check_url
-from baas.settings import parse_networks
+from baas.notation import parse_networks
 
 
 def resolving(*addresses: str) -> Any:

@@ -24,10 +24,11 @@ from baas.functions.outbound import Guarded
 from baas.functions.records import RECORD_COLLECTIONS
 from baas.functions.registry import LIVE, Alias, Weighted
 from baas.functions.service import FunctionService
+from baas.notation import parse_networks
 from baas.ports.documents import resolve
 from baas.ports.jobs import Job, JobState
 from baas.schema.actor import NOBODY, Actor
-from baas.settings import Settings, parse_networks
+from baas.settings import Settings
 from baas.storage.rows import STORAGE_COLLECTIONS
 from tests.support.database import Bench
 from tests.support.files import storage_of

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from baas.errors import ConfigurationError
-from baas.settings import Rate, Settings, load_settings, parse_networks, parse_rate
+from baas.notation import Rate, parse_networks, parse_rate
+from baas.settings import Settings, load_settings
 
 
 def load(folder: Path, text: str | None = None, **environ: str) -> Settings:
