@@ -8,7 +8,7 @@ import pytest
 
 from baas.engines.mongo.driver import size_of
 from baas.engines.mongo.names import FEED
-from baas.engines.mongo.values import DEEPEST, MOST_BYTES
+from baas.engines.mongo.values import DEEPEST, MOST_BYTES, check_size
 from baas.errors import Code, Problem
 from baas.ports.documents import Count, DuplicateKey, Once
 from baas.query.ast import ALWAYS, Eq, Field, Not, Regex
@@ -95,13 +95,11 @@ async def test_no_row_is_larger_than_a_server_takes(store, driver) -> None:
     rows = [row for name in ("p", FEED) for row in await driver.find(name, {})]
     assert len(rows) == 3
     assert max(map(size_of, rows)) < 16 * 1024**2
-    digits = 1_170_000  # twelve bytes each as BSON
-    outcomes = await together(
-        put(store, "p", {"_id": "b", "list": [1] * digits}),
-        put(store, "p", {"_id": "c", "list": [1] * digits, "words": words}),
-    )
-    assert outcomes[0] is None
-    assert outcomes[1].code is Code.LIMIT_EXCEEDED
+    full = {"_id": "b", "list": [1] * 1_170_000}  # fourteen bytes each, as JSON and as BSON
+    check_size(full, encode(full), dict)
+    with pytest.raises(Problem) as caught:
+        await put(store, "p", {**full, "words": words})
+    assert caught.value.code is Code.LIMIT_EXCEEDED
 
 
 async def test_a_document_deeper_than_a_server_takes_is_refused_alone(store) -> None:
