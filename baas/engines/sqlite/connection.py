@@ -27,6 +27,10 @@ FILE: Final = "db.sqlite3"
 _STEPS: Final = 2000
 _CACHE_KIB: Final = 8 * 1024
 _MAP_BYTES: Final = 256 * 1024**2
+#: Characters of an object or array of which the key costs so little that nobody asks the clock; and
+#: what one costs at the least.
+_LONG_TEXT: Final = 2_000
+_SECONDS_PER_CHARACTER: Final = 2e-7
 #: Rows fetched between two looks at how much they are.
 _ROWS: Final = 50
 #: Statements kept prepared per connection; shapes beyond it are prepared again.
@@ -62,6 +66,8 @@ class Database:
         self.raw.create_scalar_function(MATCH, match, 2)
         search: Any = self._regexp
         self.raw.create_scalar_function(REGEXP, search, 3, deterministic=True)
+        key: Any = self._container_key
+        self.raw.create_scalar_function(CONTAINER_KEY, key, 1, deterministic=True)
         self.raw.set_progress_handler(self._over_budget, _STEPS)
 
     def allow(self, seconds: float) -> None:
@@ -128,6 +134,13 @@ class Database:
         if compiled.fits(text) and self._lacks(len(text) * compiled.size * SECONDS_PER_WORK):
             raise apsw.InterruptError("a search takes too long for this budget")
         return compiled.search(text)
+
+    def _container_key(self, text: str | None) -> bytes | None:
+        """One of a long array takes as long as a scan, and cannot be stopped either."""
+        is_long = text is not None and len(text) > _LONG_TEXT
+        if is_long and self._lacks(len(text or "") * _SECONDS_PER_CHARACTER):
+            raise apsw.InterruptError("a key takes too long for this budget")
+        return container_key(text)
 
     def _lacks(self, seconds: float) -> bool:
         """One search may take longer than all else in a statement and cannot be stopped: so the

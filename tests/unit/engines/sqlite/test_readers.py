@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from baas.engines.sqlite.keys import container_key
 from baas.engines.sqlite.store import SqliteStore
 from baas.ports.documents import Find
 from baas.query.ast import And, Field, Regex, SortKey, Where
@@ -47,6 +48,23 @@ async def test_a_shape_that_is_stopped_often_is_no_longer_tried(store) -> None:
     plans = store._readers.current.collections["p"].plans.values()
     assert [plan.strikes for plan in plans if not plan.inline] == [3]
     assert isinstance(store.get("p", "last"), bytes)
+
+
+async def test_the_key_of_a_long_array_is_not_made_on_the_loop(store, monkeypatch) -> None:
+    """It takes long, and nothing can stop the making of one."""
+    threads = set()
+
+    def key(text):
+        threads.add(threading.current_thread())
+        return container_key(text)
+
+    monkeypatch.setattr("baas.engines.sqlite.connection.container_key", key)
+    await put(store, "p", {"_id": "long", "tags": list(range(50_000))})
+    threads.clear()
+    query = Find(collection="p", filter=And((eq("_id", "long"), eq("tags", -1))))
+    assert await store.find(query) == []
+    assert threads
+    assert threading.main_thread() not in threads
 
 
 async def test_a_short_read_is_never_stopped(store) -> None:
