@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import pytest
 from playwright.async_api import FilePayload, Route, expect
+from websockets.sync.client import connect
 
 from tests.support.board import serving_board
 from tests.support.browser import Browser, Page
@@ -111,6 +112,26 @@ def test_nobodys_edit_is_lost_to_anothers(browser: Browser, panel: Panel) -> Non
     assert post(panel, "p05")["title"] == "Mine"
     entry = panel.call("/v1/admin/audit", {"action": "database.transaction"})["entries"][0]
     assert '"id":"p05"' in entry["details"]["expect"]
+
+
+def test_home_and_push_show_what_is_asked_of_them(browser: Browser, panel: Panel) -> None:
+    async def visit(page: Page) -> None:
+        await panel.open(page, "/")
+        for chart in ("Requests", "Latency", "Connections", "Queues", "Data folder"):
+            await expect(page.get_by_role("heading", name=chart)).to_be_visible()
+        await page.goto(f"{panel.gateway.url}/admin/#/push")
+        lobby = page.get_by_role("button", name="lobby")
+        await expect(lobby).to_be_visible()
+        await lobby.click()
+        await expect(page.get_by_text("Nobody is seen there")).to_be_visible()
+
+    address = f"{panel.gateway.url.replace('http', 'ws')}/v1/realtime"
+    with connect(address, proxy=None) as socket:
+        socket.send('{"type": "auth", "token": null}')
+        socket.recv()
+        socket.send('{"type": "join", "id": "l", "channel": "lobby"}')
+        socket.recv()
+        browser.run(visit, locale="en-GB")
 
 
 def test_a_file_is_replaced_only_if_that_is_wanted(browser: Browser, panel: Panel) -> None:
