@@ -88,11 +88,13 @@ def test_the_chinese_readme_has_the_headings_and_links_of_the_english_one() -> N
 
 
 def test_the_chinese_readme_shows_the_same_blocks() -> None:
-    """But for the comments in the rule file."""
+    """But for comments."""
 
     def blocks(page: str) -> list[str]:
         text = (ROOT / page).read_text("utf-8")
         found = re.findall(r"^```(\w+)\n(.*?)^```", text, flags=re.S | re.M)
-        return [re.sub(r" +#.*", "", body) if kind == "yaml" else body for kind, body in found]
+        return [
+            re.sub(r" +#.*", "", body) if kind in ("sh", "yaml") else body for kind, body in found
+        ]
 
     assert blocks("README.md") == blocks("README.zh-CN.md")
