@@ -37,6 +37,8 @@ def listen(server: ServerSettings) -> socket.socket:
 
 def note_address(data: Path, address: str) -> None:
     """For commands beside the gateway, which do not see with what options it was started."""
+    # With MongoDB and S3 nothing else may have made the folder.
+    data.mkdir(parents=True, exist_ok=True, mode=0o700)
     (data / _ADDRESS).write_text(f"{address}\n", encoding="ascii")
 
 
