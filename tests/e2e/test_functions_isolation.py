@@ -153,6 +153,20 @@ def app(environ, start_response):
 
 fn.mount("/wsgi", app)
 """
+STUBBORN = """
+import asyncio
+from pathlib import Path
+from baas import fn
+
+@fn.event(timeout=600)
+async def stubborn(ctx, event):
+    Path({path!r}).touch()
+    while True:
+        try:
+            await asyncio.sleep(600)
+        except asyncio.CancelledError:
+            pass
+"""
 IMPORTING = """
 import time
 from pathlib import Path
@@ -186,6 +200,23 @@ def test_code_that_never_ends_does_not_keep_the_gateway_from_stopping(tmp_path: 
         wait_until((reached / "import").exists)
         assert gateway.stop() == 0
         asking.join()
+
+
+def test_code_that_is_not_to_be_cancelled_is_left_behind(tmp_path: Path) -> None:
+    """It shares the gateway's loop, so nothing can end it but the end of the process."""
+    reached = tmp_path / "reached"
+    app = write_app(tmp_path / "app", {"functions/a.py": STUBBORN.format(path=str(reached))})
+    with running(app, BAAS_SERVER__DRAIN_SECONDS="0") as gateway:
+        key = gateway.admin_key("functions:write")
+        answer = gateway.post("/v1/functions/stubborn?mode=async", token=key)
+        assert answer.status_code == 202
+        wait_until(reached.exists)
+        assert gateway.stop() == 1
+        assert "the stop took too long" in gateway.log()[-1]["message"]
+        reached.unlink()
+    with running(app) as again:
+        wait_until(reached.exists)  # the call is not lost by it
+        again.kill()
 
 
 ENDING = """
