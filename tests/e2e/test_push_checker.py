@@ -21,10 +21,11 @@ def test_nothing_is_lost_repeated_or_out_of_order(tmp_path: Path, kind: str) -> 
     print("seed", SEED)
     target = Own(tmp_path, workers=2) if kind == "workers" else Pair(tmp_path)
     try:
-        plan = Plan(seed=SEED, seconds=1, round_seconds=3)
+        plan = Plan(seed=SEED, seconds=1, round_seconds=3, trouble=0.7)
         summary = asyncio.run(check(target, plan))
     finally:
         target.close()
     print(summary)
     assert summary.rounds == 1
     assert summary.writes > 10
+    assert kind == "workers" or any("kill" in blow for blow in summary.blows)

@@ -139,6 +139,7 @@ class Pair:
             "push:write", "push:read", **self.cluster.environment
         )
         self._urls = {name: gateway.url for name, gateway in self.gateways.items()}
+        self._begun = False
         self._wide = False
 
     def url(self, random: Random) -> str:
@@ -147,6 +148,8 @@ class Pair:
 
     async def trouble(self, random: Random) -> str | None:
         kind = random.choice(["kill -9", "kill -9", "stop", "rules"])
+        if not self._begun:  # however short it is, one was killed
+            self._begun, kind = True, "kill -9"
         if kind == "rules":
             return self._turn_rules()
         name = random.choice(sorted(self.gateways))
