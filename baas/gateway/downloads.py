@@ -6,7 +6,6 @@ something else. Types that cannot carry a script are shown, all others are saved
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator
 from typing import Final
 
@@ -14,6 +13,7 @@ from baas.auth.scopes import require_scope
 from baas.errors import Code, Problem, invalid
 from baas.gateway.actor import settle
 from baas.gateway.exchange import Answer, Exchange, Header, Stream, matches_etag
+from baas.gateway.ranges import byte_range
 from baas.gateway.route import Call
 from baas.gateway.storage import READ, fields_of
 from baas.ports.blobs import BlobReader
@@ -33,7 +33,6 @@ _CONFINED: Final[tuple[Header, ...]] = (
     (b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'; sandbox"),
     (b"cross-origin-resource-policy", b"cross-origin"),
 )
-_RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})", re.ASCII)
 
 
 def is_download(exchange: Exchange) -> bool:
@@ -63,7 +62,7 @@ async def download(call: Call) -> Answer:
         answer = _unchanged(exchange, found, services.clock.now_ms())
         if answer is not None:
             return answer
-        start, end, status = _range(exchange, found.row)
+        start, end, status = byte_range(exchange, found.row["size"], etag_of(found.row))
         if exchange.method == "HEAD":
             return _answer(found, start, end, status, None, services.clock.now_ms())
         reader = await reading.open(found.row, start, end)
@@ -154,24 +153,3 @@ def _caching(found: Opened, now_ms: int, etag: str = "", vary: bytes = b"") -> t
         (b"cache-control", control.encode()),
         (b"vary", b"Authorization" + vary),
     )
-
-
-def _range(exchange: Exchange, row: Document) -> tuple[int, int, int]:
-    """(start, end, status). A form other than one range of bytes is ignored, as RFC 9110 lets us;
-    If-Range holds only by the same tag."""
-    size: int = row["size"]
-    header = exchange.text(b"range")
-    match = _RANGE.fullmatch(header.strip()) if header else None
-    condition = exchange.text(b"if-range")
-    if match is None or not (match[1] or match[2]) or condition not in (None, etag_of(row)):
-        return 0, size, 200
-    if not match[1]:
-        start, end = max(0, size - int(match[2])), size
-    else:
-        start = int(match[1])
-        end = min(int(match[2]) + 1, size) if match[2] else size
-        if match[2] and int(match[2]) < start:
-            return 0, size, 200
-    if start >= end:
-        raise Problem(Code.RANGE_NOT_SATISFIABLE, f"The file has {size} bytes.")
-    return start, end, 206

@@ -55,6 +55,8 @@ def _headers(problem: Problem) -> tuple[Header, ...]:
         wait = DEFAULT_RETRY_SECONDS
     if wait is not None:
         headers.append((b"retry-after", str(max(1, math.ceil(wait))).encode()))
+    if problem.code is Code.RANGE_NOT_SATISFIABLE and problem.extra is not None:
+        headers.append((b"content-range", f"bytes */{problem.extra['size']}".encode()))
     if problem.status == 401:
         headers.append(CHALLENGE)
     return tuple(headers)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import stat
 from io import BufferedReader
 from mimetypes import MimeTypes
@@ -20,12 +19,12 @@ import msgspec
 
 from baas.errors import Code, Problem, not_found
 from baas.gateway.exchange import Exchange, Header, Send, matches_etag
+from baas.gateway.ranges import byte_range
 
 CHUNK_BYTES: Final = 256 * 1024
 INDEX: Final = "index.html"
 MAX_PATH: Final = 2048
 
-_RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})", re.ASCII)
 _TEXT: Final = ("text/", "application/javascript", "application/json", "image/svg+xml")
 # Only the library's own table: what a type means must not depend on the host's files.
 _types: Final = MimeTypes()
@@ -135,7 +134,7 @@ async def _answer(exchange: Exchange, file: _File, send: Send) -> None:
         await send({"type": "http.response.start", "status": 304, "headers": common})
         await send({"type": "http.response.body", "body": b""})
         return
-    start, end, status = _range(exchange, file)
+    start, end, status = byte_range(exchange, file.size, file.etag)
     headers = [
         *common,
         (b"content-type", file.content_type.encode("latin-1")),
@@ -145,24 +144,6 @@ async def _answer(exchange: Exchange, file: _File, send: Send) -> None:
         headers.append((b"content-range", f"bytes {start}-{end - 1}/{file.size}".encode()))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await _send_part(exchange, file.handle, start, end, send)
-
-
-def _range(exchange: Exchange, file: _File) -> tuple[int, int, int]:
-    """(start, end, status). A form other than one range of bytes is ignored, as RFC 9110 lets us;
-    If-Range holds only by the same tag."""
-    header = exchange.text(b"range")
-    match = _RANGE.fullmatch(header.strip()) if header else None
-    condition = exchange.text(b"if-range")
-    if match is None or not (match[1] or match[2]) or condition not in (None, file.etag):
-        return 0, file.size, 200
-    if not match[1]:
-        start, end = max(0, file.size - int(match[2])), file.size
-    else:
-        start = int(match[1])
-        end = min(int(match[2]) + 1, file.size) if match[2] else file.size
-    if start >= end:
-        raise Problem(Code.RANGE_NOT_SATISFIABLE, f"The file has {file.size} bytes.")
-    return start, end, 206
 
 
 async def _send_part(

@@ -140,6 +140,16 @@ def test_a_file_is_fetched_into_a_folder_by_its_own_name(gateway: Gateway, here:
     assert sorted(path.name for path in here.iterdir()) == ["name.txt", "x"]
 
 
+def test_cloud_may_stand_before_a_path(gateway: Gateway, here: Path) -> None:
+    """As it does in `sync`."""
+    done(gateway, "put", write(here, "x", b"data"), "cloud:marked/name.txt")
+    assert paths(gateway, "marked/") == ["marked/name.txt"]
+    assert done(gateway, "get", "cloud:marked/name.txt", "-").bytes == b"data"
+    assert len(done(gateway, "ls", "cloud:marked/").lines) == 1
+    done(gateway, "rm", "cloud:marked/name.txt")
+    assert paths(gateway, "marked/") == []
+
+
 def test_what_cannot_be_done_is_said_and_the_code_is_1(gateway: Gateway, here: Path) -> None:
     file = write(here, "x", b"1")
     cases: list[tuple[tuple[object, ...], str]] = [

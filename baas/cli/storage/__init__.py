@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 _SCOPES: Final = ("storage:read", "storage:write")
-#: What marks the side of `sync` that is the gateway's.
+#: What marks the side of `sync` that is the gateway's; elsewhere it may stand before a path.
 _CLOUD: Final = "cloud:"
 _url_option = click.option("--url", help="Another gateway than that of the current folder.")
 _key_option = click.option(
@@ -34,6 +34,13 @@ _AGAIN_SECONDS: Final = 1.0
 #: Characters of a name beside the bar.
 _LABEL: Final = 32
 _LINES: Final = {"upload": "up", "download": "down", "delete": "delete"}
+
+
+def _remote(_context: object, _parameter: object, value: Any) -> Any:
+    """Paths at the gateway, with or without `cloud:` before them."""
+    if isinstance(value, tuple):
+        return tuple(one.removeprefix(_CLOUD) for one in value)
+    return value.removeprefix(_CLOUD)
 
 
 def _to_gateway(command: F) -> F:
@@ -78,7 +85,7 @@ def storage() -> None:
 
 
 @storage.command()
-@click.argument("prefix", default="")
+@click.argument("prefix", default="", callback=_remote)
 @click.option(
     "--json", "as_json", is_flag=True, help="One JSON object per line, all that is known."
 )
@@ -99,7 +106,7 @@ def ls(prefix: str, as_json: bool, url: str | None, key: str | None, data: Path 
 
 
 @storage.command()
-@click.argument("path")
+@click.argument("path", callback=_remote)
 @click.argument("target", required=False)
 @_quiet_option
 @_to_gateway
@@ -130,7 +137,7 @@ def _target(stored: Stored, target: str | None) -> Path:
 
 @storage.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.argument("path")
+@click.argument("path", callback=_remote)
 @click.option("--type", "content_type", help="Media type, else what the path's ending means.")
 @_quiet_option
 @_to_gateway
@@ -163,7 +170,7 @@ def put(
 
 
 @storage.command()
-@click.argument("paths", nargs=-1, required=True)
+@click.argument("paths", nargs=-1, required=True, callback=_remote)
 @click.option("-r", "--recursive", is_flag=True, help="All files below PATHS, as of folders.")
 @click.option("--dry-run", is_flag=True, help="Only tell.")
 @_quiet_option

@@ -184,12 +184,15 @@ def test_one_range_is_honoured(folder: Path, header: str, body: bytes, range: st
     assert (sent.status, sent.body, sent.headers["content-range"]) == (206, body, range)
 
 
-@pytest.mark.parametrize("header", ["bytes=10-", "bytes=99-100", "bytes=-0", "bytes=5-4"])
+@pytest.mark.parametrize("header", ["bytes=10-", "bytes=99-100", "bytes=-0"])
 def test_a_range_outside_the_file_is_refused(folder: Path, header: str) -> None:
     assert refused(folder, "/app.js", range=header) is Code.RANGE_NOT_SATISFIABLE
 
 
-@pytest.mark.parametrize("header", ["bytes=0-1,3-4", "lines=1-2", "bytes=-", "bytes=a-b", ""])
+_OTHERS = ["bytes=0-1,3-4", "lines=1-2", "bytes=-", "bytes=a-b", "bytes=5-4", ""]
+
+
+@pytest.mark.parametrize("header", _OTHERS)
 def test_other_forms_of_range_are_ignored(folder: Path, header: str) -> None:
     assert get(folder, "/app.js", range=header).status == 200
 
