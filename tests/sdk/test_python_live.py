@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import threading
 import time
@@ -12,10 +13,11 @@ from typing import Any, Final
 import pytest
 from baas_sdkgen.runtime.py import AsyncCloud, BaasError, Cloud, MemoryStore
 from websockets.asyncio.client import ClientConnection
+from websockets.asyncio.server import ServerConnection
 
 from tests.sdk.python.faces import FACES, Face, now, using
 from tests.support.gateway import Gateway
-from tests.support.goldenserver import playing
+from tests.support.goldenserver import meeting, playing
 from tests.support.scripted import Reply, Request, scripted
 
 AUTH: Final = {"client": {"type": "auth", "token": None}}
@@ -300,6 +302,31 @@ def test_many_watches_share_one_connection(board: Gateway, monkeypatch: pytest.M
 
     using("async", board.url, use)
     assert len(made) == 1
+
+
+def test_a_client_waits_for_no_goodbye_and_leaves_no_socket(face: Face) -> None:
+    """The watch has ended, the server does not answer that the connection may: the client ends
+    it. What it left open would be a ResourceWarning, and that an error."""
+    silent, over = threading.Event(), threading.Event()
+
+    async def meet(socket: ServerConnection) -> None:
+        await socket.recv()
+        await socket.send(json.dumps(READY["server"]))
+        await socket.recv()
+        await socket.send(json.dumps(snapshot("1", "a")["server"]))
+        silent.set()
+        over.wait(PATIENCE)  # the whole server with it
+
+    async def use(cloud: Any) -> None:
+        watch = posts(cloud).watch()
+        assert await ids(watch) == ("init", ["a"])
+        assert silent.wait(PATIENCE)
+        await now(watch.close())
+
+    with meeting(meet) as url:
+        using(face, url, use)
+        over.set()
+        gc.collect()
 
 
 def test_a_client_closed_in_the_middle_leaves_nothing_behind(board: Gateway) -> None:

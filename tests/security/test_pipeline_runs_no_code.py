@@ -19,6 +19,7 @@ from tests.support.pipelines import LIMITS, NOW_MS, aggregate, compute
 
 CODE = {"body": "function() { return 1 }", "args": [], "lang": "js"}
 #: Seconds that a test gives a pipeline, and what it may take to notice that they are over.
+#: Seconds of this thread's CPU, whatever else the machine does.
 ALLOWED = 0.5
 GRACE = 1.0
 #: Bytes above the input that a refused pipeline may have had at once. MAX_MADE and overhead.
@@ -189,10 +190,10 @@ _BOMBS = {
 
 @pytest.mark.parametrize("name", _BOMBS)
 def test_a_bomb_meets_a_limit_before_it_costs_much(name: str) -> None:
-    began = time.monotonic()
+    began = time.thread_time()
 
     def expired() -> bool:
-        return time.monotonic() - began > ALLOWED
+        return time.thread_time() - began > ALLOWED
 
     tracemalloc.start()
     try:
@@ -215,39 +216,39 @@ def test_a_bomb_meets_a_limit_before_it_costs_much(name: str) -> None:
     ],
 )  # fmt: skip
 def test_long_loops_end_when_the_time_is_over(expression: Any) -> None:
-    began = time.monotonic()
+    began = time.thread_time()
     problem = refusal(
         [{"$project": {"a": expression}}],
-        expired=lambda: time.monotonic() - began > ALLOWED,
+        expired=lambda: time.thread_time() - began > ALLOWED,
     )
     assert problem.code in (Code.QUERY_TIMEOUT, Code.LIMIT_EXCEEDED)
-    assert time.monotonic() - began < ALLOWED + GRACE
+    assert time.thread_time() - began < ALLOWED + GRACE
 
 
 def test_sorting_ends_when_the_time_is_over() -> None:
     """Each key to sort by is a copy of the object, though the documents hold it once."""
-    began = time.monotonic()
+    began = time.thread_time()
     large = {"_id": "a", "o": {f"f{n}": n for n in range(50_000)}, "n": list(range(1000))}
     problem = refusal(
         [{"$unwind": "$n"}, {"$sort": {"o": 1}}],
         [large],
-        expired=lambda: time.monotonic() - began > ALLOWED,
+        expired=lambda: time.thread_time() - began > ALLOWED,
     )
     assert problem.code in (Code.QUERY_TIMEOUT, Code.LIMIT_EXCEEDED)
-    assert time.monotonic() - began < ALLOWED + GRACE
+    assert time.thread_time() - began < ALLOWED + GRACE
 
 
 def test_matching_many_conditions_with_a_long_array_is_refused_or_ends_in_time() -> None:
     long = {"_id": "a", "v": list(range(100_000)), "n": list(range(1000))}
     for condition in ({"$in": list(range(-1, -900, -1))}, {"$lt": 0}):
-        began = time.monotonic()
+        began = time.thread_time()
         problem = refusal(
             [{"$unwind": "$n"}, {"$match": {"v": condition}}],
             [long],
-            expired=lambda began=began: time.monotonic() - began > ALLOWED,
+            expired=lambda began=began: time.thread_time() - began > ALLOWED,
         )
         assert problem.code in (Code.QUERY_TIMEOUT, Code.LIMIT_EXCEEDED)
-        assert time.monotonic() - began < ALLOWED + GRACE
+        assert time.thread_time() - began < ALLOWED + GRACE
 
 
 def test_an_answer_of_many_large_documents_is_refused() -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -39,14 +39,7 @@ class GoldenServer:
         assert self._done.wait(PATIENCE), f"step {self._at} is waited for: {self._steps[self._at]}"
         assert self._fault is None, self._fault
 
-    async def serve(self, stop: asyncio.Event, ready: threading.Event) -> None:
-        async with serve(self._meet, "127.0.0.1", 0, compression=None) as server:
-            port = next(iter(server.sockets)).getsockname()[1]
-            self.url = f"http://127.0.0.1:{port}"
-            ready.set()
-            await stop.wait()
-
-    async def _meet(self, socket: ServerConnection) -> None:
+    async def meet(self, socket: ServerConnection) -> None:
         try:
             await self._play(socket)
             while True:
@@ -136,18 +129,34 @@ class GoldenServer:
 
 @contextmanager
 def playing(steps: list[dict[str, Any]]) -> Iterator[GoldenServer]:
-    server, ready = GoldenServer(steps), threading.Event()
+    server = GoldenServer(steps)
+    with meeting(server.meet) as url:
+        server.url = url
+        yield server
+
+
+@contextmanager
+def meeting(meet: Callable[[ServerConnection], Awaitable[None]]) -> Iterator[str]:
+    """A server's URL; each of its connections is met in a thread that all share."""
+    ready, address = threading.Event(), []
     loop, stop = asyncio.new_event_loop(), asyncio.Event()
 
+    async def listen() -> None:
+        async with serve(meet, "127.0.0.1", 0, compression=None) as server:
+            address.append(next(iter(server.sockets)).getsockname()[1])
+            ready.set()
+            await stop.wait()
+
     def run() -> None:
-        loop.run_until_complete(server.serve(stop, ready))
-        loop.close()
+        # Ends connections, too, that are only just being opened.
+        with asyncio.Runner(loop_factory=lambda: loop) as runner:
+            runner.run(listen())
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
     assert ready.wait(PATIENCE)
     try:
-        yield server
+        yield f"http://127.0.0.1:{address[0]}"
     finally:
         loop.call_soon_threadsafe(stop.set)
         thread.join()

@@ -51,13 +51,15 @@ def test_the_command_prints_json(name: str) -> None:
     assert _timeless(json.loads(result.output)) == _timeless(sample(name))
 
 
+#: What foreign events carry of the moment at which they were made.
+_MOMENTS = ("time", "timeEpoch", "SentTimestamp", "ApproximateFirstReceiveTimestamp")
+
+
 def _timeless(event: Any) -> Any:
-    """Foreign requests carry the moment at which they were made."""
-    if isinstance(event, dict) and isinstance(event.get("requestContext"), dict):
-        context = {key: event["requestContext"][key] for key in event["requestContext"]}
-        for name in ("time", "timeEpoch"):
-            context.pop(name, None)
-        return {**event, "requestContext": context}
+    if isinstance(event, list):
+        return [_timeless(item) for item in event]
+    if isinstance(event, dict):
+        return {name: _timeless(event[name]) for name in event if name not in _MOMENTS}
     return event
 
 

@@ -201,7 +201,12 @@ class Realtime:
             pass
         finally:
             self._outgoing = None
-            await socket.close()
+            try:
+                await socket.close()
+            except asyncio.CancelledError:
+                # Nobody waits for the server's goodbye any more.
+                socket.transport.abort()
+                raise
         return socket.close_code or 0, socket.close_reason or "no answer"
 
     async def _converse(self, socket: ClientConnection) -> None:
