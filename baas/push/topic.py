@@ -26,7 +26,8 @@ Step = Callable[[], Awaitable[object]]
 
 class Topic:
     """`open` is the subscription, once there is one; `joined` the same for a channel. Messages are
-    `unsent` until their step comes, then tasks of `publishing` until they are durable. `size`:
+    and acknowledgements are `unsent` until their step comes, then tasks of `publishing` until they
+    are durable. `size`:
     bytes of frames that are not acted on yet."""
 
     __slots__ = (

@@ -205,7 +205,7 @@ class Topics:
         topic.opened(joined)
 
     def _leave(self, id: str) -> None:
-        """At once; but what was published before goes out first."""
+        """At once; but what was published or acknowledged before goes first."""
         topic = self._by_id.get(id)
         if topic is None or not topic.is_channel:
             return
@@ -262,20 +262,45 @@ class Topics:
     def _published(
         self, topic: Topic, task: asyncio.Task[None], size: int, slots: asyncio.Semaphore
     ) -> None:
-        topic.publishing.discard(task)
+        self._written(topic, task)
         topic.size -= size
-        self._publishing -= 1
         slots.release()
 
+    def _written(self, topic: Topic, task: asyncio.Task[None]) -> None:
+        topic.publishing.discard(task)
+        self._publishing -= 1
+
     def _acknowledge(self, frame: Ack) -> None:
+        """Whatever becomes of the channel or the connection meanwhile: what has arrived is not to
+        come again."""
         topic = self._channel(frame.id)
         self._shared.admission.change(self._owner.caller)
+        if topic.joined is not None:
+            self._begin_acknowledging(topic, topic.joined, frame.cursor)
+            return
+        topic.unsent += 1
 
         async def acknowledge() -> None:
+            topic.unsent -= 1
             if topic.joined is not None:
-                await topic.joined.acknowledge(frame.cursor)
+                self._begin_acknowledging(topic, topic.joined, frame.cursor)
 
         topic.then(acknowledge)
+
+    def _begin_acknowledging(self, topic: Topic, joined: Joined, cursor: str) -> None:
+        task = asyncio.get_running_loop().create_task(self._forget(topic, joined, cursor))
+        self._publishing += 1
+        topic.publishing.add(task)
+        task.add_done_callback(lambda done: self._written(topic, done))
+
+    async def _forget(self, topic: Topic, joined: Joined, cursor: str) -> None:
+        try:
+            await joined.acknowledge(cursor)
+        except Problem as problem:
+            self._tell(topic, problem, None)
+        except Exception:
+            _log.exception("a message could not be acknowledged")
+            self._tell(topic, Problem(Code.INTERNAL, Code.INTERNAL.title + "."), None)
 
     def _channel(self, id: str) -> Topic:
         topic = self._by_id.get(id)

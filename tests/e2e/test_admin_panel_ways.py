@@ -12,6 +12,7 @@ from websockets.sync.client import connect
 
 from tests.support.board import serving_board
 from tests.support.browser import Browser, Page
+from tests.support.gateway import wait_until
 from tests.support.panel import Panel
 
 POSTS: Final = 12
@@ -177,3 +178,52 @@ def test_a_page_of_the_build_before_is_loaded_anew(browser: Browser, panel: Pane
 
     browser.run(visit, locale="en-GB")
     assert len(gone) == 1
+
+
+# -- actions that are asked for once in a while ----------------------------------------------------
+
+
+def test_a_second_version_is_given_a_share_of_the_calls(browser: Browser, panel: Panel) -> None:
+    async def visit(page: Page) -> None:
+        await panel.open(page, "/functions?tab=versions")
+        await page.get_by_label("Share of calls").fill("25")
+        await page.get_by_role("button", name="Give 25%").first.click()
+        await expect(page.get_by_text("live 75%")).to_be_visible()
+        await expect(page.get_by_text("live 25%")).to_be_visible()
+        await page.get_by_role("button", name="Compare with live").first.click()
+        await expect(page.get_by_role("dialog")).to_contain_text("# another version")
+
+    file = panel.gateway.folder / "functions" / "posts.py"
+    file.write_text(f"{file.read_text('utf-8')}\n# another version\n")
+    wait_until(lambda: len(panel.read("/v1/admin/functions/versions")["versions"]) == 2)
+    browser.run(visit, locale="en-GB")
+    live = panel.read("/v1/admin/functions")["aliases"]["live"]["versions"]
+    assert sorted(one["weight"] for one in live) == [0.25, 0.75]
+
+
+def test_a_backup_is_made_at_once(browser: Browser, panel: Panel) -> None:
+    async def visit(page: Page) -> None:
+        await panel.open(page, "/settings/backup")
+        await expect(page.get_by_text("No backups yet.")).to_be_visible()
+        await page.get_by_role("button", name="Back up now").click()
+        await expect(page.locator("td", has_text=".tar")).to_be_visible()
+
+    browser.run(visit, locale="en-GB")
+    (made,) = panel.read("/v1/admin/backup")["files"]
+    assert made["bytes"] > 0
+
+
+def test_a_rule_is_completed_and_told_its_index(browser: Browser, panel: Panel) -> None:
+    async def visit(page: Page) -> None:
+        await panel.open(page, "/rules/posts.yaml")
+        await page.get_by_role("textbox", name="posts.yaml").click()
+        await page.keyboard.press("Control+End")
+        await page.keyboard.type("\n  note2: {read: auth.log")
+        await page.get_by_role("option", name="auth.loginType").click()
+        await expect(page.locator(".cm-line", has_text="auth.loginType")).to_be_visible()
+        await page.get_by_role("tab", name="Playground").click()
+        await page.get_by_label("Caller").fill("u1")
+        await page.get_by_role("button", name="Try").click()
+        await expect(page.get_by_text("USING INDEX").first).to_be_visible()
+
+    browser.run(visit, locale="en-GB")

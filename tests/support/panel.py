@@ -52,6 +52,12 @@ class Panel:
         assert answer.status_code == 200, answer.text
         return answer.json()
 
+    def read(self, path: str) -> Any:
+        headers = {"authorization": f"Bearer {self.token}"}
+        answer = self.gateway.client.get(path, headers=headers)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
     async def open(self, page: Page, place: str, session: Any = None) -> None:
         """Goes to a place of the panel, signed in; a fault of the page's policy fails the test."""
         kept = json.dumps(msgspec.json.encode(session or self.session).decode())

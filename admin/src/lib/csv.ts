@@ -1,7 +1,9 @@
-/** CSV (RFC 4180), both ways. Cells that a spreadsheet would run as formulas stay what they are:
- * the file is data, and says so in docs/admin.md. */
+/** CSV (RFC 4180), both ways. Texts that a spreadsheet would run as formulas are in JSON's quotes. */
 
 import { valueOf } from './filters'
+
+/** What users have stored must do nothing to whoever opens the file in a spreadsheet. */
+const FORMULA = /^[=+\-@\t\r]/
 
 /** Rows of cells; quotes may hold line breaks. */
 export function parseCsv(text: string): string[][] {
@@ -42,7 +44,7 @@ export function documentsOf(rows: string[][]): Array<Record<string, unknown>> {
     const document: Record<string, unknown> = {}
     head.forEach((name, place) => {
       const text = cells[place] ?? ''
-      if (name.trim() !== '' && text !== '') put(document, name.trim().split('.'), valueOf(text))
+      if (name.trim() !== '' && text !== '') put(document, nameOf(name.trim()).split('.'), valueOf(text))
     })
     return document
   })
@@ -62,20 +64,32 @@ function define(target: object, name: string, value: unknown): void {
   Object.defineProperty(target, name, { value, enumerable: true, configurable: true, writable: true })
 }
 
-/** One line. Objects as JSON; texts that would read as something else are put in JSON's quotes. */
+/** The head, as `documentsOf` reads it. */
+export function csvHead(columns: string[]): string {
+  return columns.map((name) => quote(FORMULA.test(name) || name.startsWith('"') ? JSON.stringify(name) : name)).join(',')
+}
+
+function nameOf(cell: string): string {
+  const value = cell.startsWith('"') ? valueOf(cell) : cell
+  return typeof value === 'string' ? value : cell
+}
+
+/** One line. Objects as JSON; texts that would read as something else, or run, are put in JSON's quotes. */
 export function csvLine(columns: string[], document: Record<string, unknown>): string {
   return columns.map((column) => quote(cellOf(document[column]))).join(',')
 }
 
 function cellOf(value: unknown): string {
   if (value === undefined) return ''
-  if (typeof value === 'string') return value === '' || valueOf(value) !== value ? JSON.stringify(value) : value
+  if (typeof value === 'string') {
+    return value === '' || FORMULA.test(value) || valueOf(value) !== value ? JSON.stringify(value) : value
+  }
   if (typeof value === 'object' && value !== null && typeof (value as any).$date === 'string') {
     return (value as any).$date
   }
   return JSON.stringify(value)
 }
 
-export function quote(cell: string): string {
+function quote(cell: string): string {
   return /[",\r\n]/.test(cell) ? `"${cell.replace(/"/g, '""')}"` : cell
 }

@@ -1,6 +1,6 @@
 /** Documents in and out of a collection, in pages, with progress and a way to stop. */
 
-import { csvLine, documentsOf, parseCsv, quote } from './csv'
+import { csvHead, csvLine, documentsOf, parseCsv } from './csv'
 import { api, words } from './api'
 
 export interface Progress {
@@ -48,7 +48,7 @@ export async function exported(
     tell({ done, total, refused: 0, reasons: [] })
   } while (after !== null)
   if (format === 'csv') {
-    parts.push(columns.map(quote).join(','), '\r\n')
+    parts.push(csvHead(columns), '\r\n')
     for (const document of held) parts.push(csvLine(columns, document), '\r\n')
   }
   return new Blob(parts, { type: format === 'jsonl' ? 'application/x-ndjson' : 'text/csv' })

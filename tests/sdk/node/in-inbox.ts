@@ -47,7 +47,9 @@ assert.deepEqual(heard, [0, 1, 2, 3])
 const MARK = 100
 let marks = MARK
 
-// What has been acknowledged does not come again, to another client of this user.
+// What has been acknowledged does not come again, to another client of this user. This one is not
+// to take what the others wait for.
+inbox.close()
 await until(async () => {
   const probe = client()
   const first = await new Promise<number>((resolve) => {
@@ -57,7 +59,6 @@ await until(async () => {
   probe.close()
   return first >= MARK
 })
-inbox.close()
 cloud.close()
 
 await tell(4)

@@ -661,6 +661,22 @@ async def test_acknowledging_a_message_of_an_inbox() -> None:
     assert error["code"] == "INVALID_ARGUMENT"
 
 
+@in_loop
+async def test_what_was_acknowledged_stays_so_whatever_comes_right_behind_it() -> None:
+    """Clients leave, and close, as soon as they are done with a message."""
+    bench = Bench()
+    for end in (b'{"type":"leave","id":"c"}', None):
+        client = await bench.client()
+        await client.say(**JOIN)
+        joined = bench.service.opened[-1]
+        client.session.take(b'{"type":"ack","id":"c","cursor":"x"}')
+        if end is not None:
+            client.session.take(end)
+        client.session.lost()
+        await settle()
+        assert (joined.acknowledged, joined.closed) == (["x"], True)
+
+
 # -- the end ---------------------------------------------------------------------------------------
 
 
